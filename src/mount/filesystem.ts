@@ -1,0 +1,75 @@
+import type { ReadOptions } from '../read-options.ts'
+
+/** A node as the kernel names it. 1 is the root. Stable for one archive, also in a second mount of it. */
+export type Inode = number
+
+export const ROOT_INODE: Inode = 1
+
+/** What stat(2) needs. Sizes in bytes; modes as stat(2) has them. */
+export interface Attributes {
+  readonly inode: Inode
+  readonly mode: number
+  readonly size: number
+  readonly links: number
+  readonly uid: number
+  readonly gid: number
+  readonly major: number
+  readonly minor: number
+  /** Nanoseconds since 1970; negative before. */
+  readonly mtime: bigint
+}
+
+/** One name in a directory, with the attributes the kernel would ask for next. */
+export interface ListedEntry {
+  readonly name: Uint8Array
+  /** Pass to `list` to go on behind this entry. Never 0. */
+  readonly cookie: number
+  readonly attributes: Attributes
+}
+
+export interface Statistics {
+  /** Bytes of the whole, as df shows them. */
+  readonly bytes: number
+  /** Entries, 0 where they are not counted yet. */
+  readonly files: number
+}
+
+/**
+ * A read-only tree of inodes: what a transport serves and what tests drive without a kernel. Every method rejects with
+ * a FilesystemError (or a CairnError, or the signal's reason), which errno.ts turns into what the kernel hears.
+ */
+export interface Filesystem extends AsyncDisposable {
+  /** What `df` shows as the source. */
+  readonly name: string
+
+  /** The child of that name; rejects with ENOENT where there is none. Names are bytes. */
+  lookup(parent: Inode, name: Uint8Array, options?: ReadOptions): Promise<Attributes>
+  attributes(inode: Inode, options?: ReadOptions): Promise<Attributes>
+  /** Entries behind `cookie` (0: from the start), without "." and "..", a page at a time; an empty page is the end. */
+  list(inode: Inode, cookie: number, options?: ReadOptions): Promise<readonly ListedEntry[]>
+  /** The directory that holds this one; the root is its own parent. */
+  parent(inode: Inode): Promise<Inode>
+  readlink(inode: Inode, options?: ReadOptions): Promise<Uint8Array>
+  /** Slices of cached chunks, in order, not copied: never write to them. Short only at the end of the file. */
+  read(inode: Inode, offset: number, length: number, options?: ReadOptions): Promise<readonly Uint8Array[]>
+  /** The value of an extended attribute, ACLs in the kernel's own form; rejects with ENODATA where there is none. */
+  xattr(inode: Inode, name: string, options?: ReadOptions): Promise<Uint8Array>
+  /** Names of all extended attributes. */
+  xattrs(inode: Inode, options?: ReadOptions): Promise<readonly string[]>
+  statistics(): Promise<Statistics>
+}
+
+export type FilesystemErrno = 'ENOENT' | 'ENOTDIR' | 'EISDIR' | 'EINVAL' | 'ENODATA' | 'ESTALE' | 'EROFS' | 'ENXIO'
+
+/** A question that has no answer here; the kernel is told exactly this errno. */
+export class FilesystemError extends Error {
+  constructor(
+    readonly errno: FilesystemErrno,
+    what: string
+  ) {
+    super(`${what}: ${errno}`)
+  }
+  override get name(): string {
+    return 'FilesystemError'
+  }
+}

@@ -1,0 +1,28 @@
+import type { ReadOptions } from '../read-options.ts'
+
+export interface StreamOptions extends ReadOptions {
+  /** First byte wanted. Default: 0. */
+  start?: number
+  /** First byte not wanted. Default: the end. */
+  end?: number
+}
+
+/** Random access to a long run of bytes: a chunked blob, or a plain file. Holds no position, so reads may overlap freely. */
+export interface RandomReader extends AsyncDisposable {
+  /** What is read, for messages: the index's or the file's name. */
+  readonly name: string
+  /** Bytes in all. */
+  readonly size: number
+
+  /**
+   * The bytes from `position` on, at most `length`, as slices of shared chunks, in order, not copied: never write to
+   * them. Short only at the end, empty past it.
+   */
+  read(position: number, length: number, options?: ReadOptions): Promise<Uint8Array[]>
+
+  /** Fills `target` from `position` and resolves to the byte count: short only at the end, 0 past it. */
+  readInto(target: Uint8Array, position: number, options?: ReadOptions): Promise<number>
+
+  /** Yields `[start, end)` piece by piece. Leaving the loop cancels what was fetched ahead. */
+  stream(options?: StreamOptions): AsyncGenerator<Uint8Array, void, undefined>
+}
