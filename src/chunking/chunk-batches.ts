@@ -1,0 +1,83 @@
+import { native, type ChunkSizes } from '../native/binding.ts'
+import type { ReadOptions } from '../read-options.ts'
+import { BlockRing, sharedBy } from './blocks.ts'
+import type { ByteSource } from './byte-source.ts'
+import type { PlainChunk } from './chunk-stream.ts'
+
+/** The chunks that end in one block of a source. */
+export interface ChunkBatch {
+  readonly chunks: readonly PlainChunk[]
+  /** The block itself: all batches' bytes in order are the source. */
+  readonly bytes: Uint8Array
+  /** Hands the memory back. Neither `bytes` nor the chunks may be looked at afterwards. */
+  release(): void
+}
+
+// Large enough that one hop to the addon's threads is worth it and that its digest lanes are full, small enough that a
+// ring of them does not count beside the chunk cache.
+const BLOCK = 4 * 1024 * 1024
+
+// One is being filled, one cut, one waits with the open end of a chunk; the others are with whoever stores the chunks.
+const BLOCKS = 6
+
+/**
+ * Cuts a source as casync does, a block at a time, while the next block is read. Holds a fixed number of blocks: who
+ * does not release what it got waits for ever for the next.
+ */
+export async function* chunkBatches(
+  source: ByteSource,
+  sizes: ChunkSizes,
+  { signal }: ReadOptions = {}
+): AsyncGenerator<ChunkBatch, void, undefined> {
+  // A chunk whose end has not come is moved in front of the next block, so that every chunk is one run of memory.
+  const room = sizes.max
+  const blockSize = Math.max(BLOCK, sizes.max)
+  const ring = new BlockRing(BLOCKS, room + blockSize)
+  const chunker = native.createChunker(sizes)
+  const fill = async () => {
+    const block = await ring.take()
+    if (block === undefined) throw new Error('nobody reads any more')
+    return { block, filled: await source.fill(block.subarray(room, room + blockSize)) }
+  }
+
+  let start = 0
+  let open: Uint8Array = new Uint8Array(0)
+  let letGoOfOpen = () => {}
+  let reading = awaitedLater(fill())
+  try {
+    for (let last = false; !last; ) {
+      const { block, filled } = await reading
+      signal?.throwIfAborted()
+      last = filled < blockSize
+      if (!last) reading = awaitedLater(fill())
+
+      const bytes = block.subarray(room, room + filled)
+      let from = room - open.length
+      block.set(open, from)
+      letGoOfOpen()
+      const letGo = sharedBy(2, () => ring.give(block))
+
+      const ends = filled === 0 ? [] : await chunker.push(bytes)
+      const end = last ? chunker.finish() : undefined
+      const chunks = [...ends, ...(end === undefined ? [] : [end])].map((end) => {
+        const chunk = { start, size: end - start, bytes: block.subarray(from, from + end - start) }
+        from += chunk.size
+        start = end
+        return chunk
+      })
+      open = block.subarray(from, room + filled)
+      letGoOfOpen = letGo
+      yield { chunks, bytes, release: letGo }
+    }
+  } finally {
+    // The source is closed by its owner once we are gone: nothing may still be reading from it.
+    ring.close()
+    await reading.catch(() => {})
+  }
+}
+
+/** Marks a promise that is awaited later, so that leaving early is not an unhandled rejection. */
+function awaitedLater<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {})
+  return promise
+}
