@@ -1,12 +1,16 @@
 import type { ChunkId } from '../formats/chunk-id.ts'
 import type { ReadOptions } from '../read-options.ts'
 
+/** A chunk on disk: plain bytes at `path`, or a compressed frame at `path + suffix`; the first that exists counts. */
+export interface ChunkFile {
+  readonly path: string
+  readonly suffix: string
+}
+
 /** A chunk as a store keeps it. What it really contains is known only once it has been decoded. */
 export type StoredChunk =
   /** In memory. `compressed` says whether the bytes are a zstd, xz or gzip frame, or plain. Never written to again. */
-  | { readonly bytes: Uint8Array; readonly compressed: boolean }
-  /** On disk: plain bytes at `path`, or a compressed frame at `path + suffix`; the first that exists counts. */
-  | { readonly path: string; readonly suffix: string }
+  { readonly bytes: Uint8Array; readonly compressed: boolean } | ChunkFile
 
 /**
  * Decodes and checks a stored chunk. Rejects with ChunkCorruptError when it is not what its id promises, with
@@ -58,6 +62,16 @@ export interface PrunableStore extends WritableStore {
   ids(options?: ReadOptions): AsyncIterable<StoredEntry>
   /** Removes a chunk; resolves when it is gone, also when it was not there. */
   remove(id: ChunkId, options?: ReadOptions): Promise<void>
+}
+
+/** A store whose chunks are files of this machine: the addon decodes straight from them, with nobody asked in between. */
+export interface LocatedStore extends ChunkStore {
+  /** Where the chunk would be. Looks at nothing. */
+  locate(id: ChunkId): ChunkFile
+}
+
+export function isLocated(store: ChunkStore): store is LocatedStore {
+  return 'locate' in store
 }
 
 export function isWritable(store: ChunkStore): store is WritableStore {

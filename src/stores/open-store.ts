@@ -1,0 +1,76 @@
+import { LocationError, StoreInvalidError } from '../errors.ts'
+import { type Location, parseLocation, splitFailover } from './location.ts'
+import { type OpenerOptions, openerKey, OPENERS } from './openers.ts'
+import { routed } from './routed.ts'
+import type { StoreOptions } from './store-options.ts'
+import { type ChunkStore, isWritable, type WritableStore } from './store.ts'
+
+export interface OpenStoreOptions extends StoreOptions {
+  signal?: AbortSignal | undefined
+  /** What configuration says about one location; it yields to the options given here. */
+  configured?: ((location: string) => StoreOptions) | undefined
+}
+
+export interface OpenStoresOptions extends OpenStoreOptions {
+  /** Locations, asked in this order; `A|B` in one of them is a failover group. */
+  stores: readonly string[]
+}
+
+/** Opens the whole stack that `-s … -s …` describes. Every location is understood before any of them is touched. */
+export async function openStores({ stores, ...options }: OpenStoresOptions): Promise<ChunkStore> {
+  if (stores.length === 0) throw new LocationError('""', 'no store is given')
+  for (const text of stores) checkLocation(text)
+  return routed(await openAll(stores, (text) => openStore(text, options)), options)
+}
+
+/** Opens one store for reading: a path, a URL, `host:path`, or a failover group of those. */
+export async function openStore(text: string, options: OpenStoreOptions = {}): Promise<ChunkStore> {
+  const members = checkLocation(text)
+  const opened = await openAll(members, (member) => openMember(member, options))
+  // PLUG: failover(opened) belongs here; until it exists a group is asked like a router.
+  return routed(opened, options)
+}
+
+/** Opens one store for writing. A local one is made when it is not there. */
+export async function openWritableStore(text: string, options: OpenStoreOptions = {}): Promise<WritableStore> {
+  const [location, ...others] = checkLocation(text)
+  if (location === undefined || others.length > 0) {
+    throw new LocationError(text, 'a failover group cannot be written to')
+  }
+  const store = await openMember(location, { ...options, writable: true })
+  if (isWritable(store)) return store
+  await store[Symbol.asyncDispose]()
+  throw new StoreInvalidError(store.name, 'cannot be written to')
+}
+
+/** The members of a location, every one of a kind that we can open. Throws LocationError, and touches nothing. */
+export function checkLocation(text: string): readonly Location[] {
+  const members = splitFailover(text).map(parseLocation)
+  for (const member of members) {
+    const key = openerKey(member)
+    if (key in OPENERS) continue
+    const known = Object.keys(OPENERS).filter((name) => name !== 'path' && name !== 'host')
+    throw new LocationError(member.shown, `there is no store of the kind "${key}" (known: a path, ${known.join(', ')})`)
+  }
+  return members
+}
+
+async function openMember(
+  location: Location,
+  { configured, ...options }: OpenStoreOptions & OpenerOptions
+): Promise<ChunkStore> {
+  options.signal?.throwIfAborted()
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+  const open = await OPENERS[openerKey(location)]!()
+  return open(location, { ...configured?.(location.text), ...given })
+}
+
+/** Opens side by side; when one fails, the others are closed again. */
+async function openAll<T>(items: readonly T[], open: (item: T) => Promise<ChunkStore>): Promise<ChunkStore[]> {
+  const opening = await Promise.allSettled(items.map(open))
+  const failed = opening.find((result) => result.status === 'rejected')
+  const opened = opening.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+  if (failed === undefined) return opened
+  await Promise.all(opened.map((store) => store[Symbol.asyncDispose]()))
+  throw failed.reason
+}

@@ -1,0 +1,25 @@
+import type { Location } from './location.ts'
+import type { StoreOptions } from './store-options.ts'
+import type { ChunkStore } from './store.ts'
+
+export interface OpenerOptions extends StoreOptions {
+  signal?: AbortSignal | undefined
+  /** The store will be written to: make it where it is not there, refuse where it cannot be written. */
+  writable?: boolean | undefined
+}
+
+/** Opens the store at a location of its kind: finds out early what is wrong, as far as that costs no chunk. */
+export type StoreOpener = (location: Location, options: OpenerOptions) => Promise<ChunkStore>
+
+/**
+ * Who opens what: by URL scheme, `path` for a local path, `host` for `host:path`. Each is imported when the first such
+ * location is opened, so that a local mount loads no HTTP client.
+ */
+export const OPENERS: Readonly<Record<string, () => Promise<StoreOpener>>> = {
+  path: async () => (await import('./open-local.ts')).openLocalStore
+}
+
+/** What `OPENERS` knows this location by. */
+export function openerKey(location: Location): string {
+  return location.kind === 'url' ? location.scheme : location.kind
+}

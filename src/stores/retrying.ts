@@ -1,0 +1,82 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ChunkCorruptError, StoreUnavailableError } from '../errors.ts'
+import type { ReadOptions } from '../read-options.ts'
+import { isPrunable, isWritable, type ChunkStore } from './store.ts'
+
+export interface RetryPolicy {
+  /** Attempts in all. Default: 3. */
+  attempts?: number | undefined
+  /** Pause before the second attempt, milliseconds, doubled every time and spread at random by a quarter. Default: 500. */
+  pause?: number | undefined
+  /** No attempt begins later than this after the first, milliseconds. Default: 120 000. */
+  deadline?: number | undefined
+}
+
+// A server that asks for an hour is not going to be waited for by a read; its own deadline ends it much sooner.
+const LONGEST_PAUSE = 30_000
+
+/**
+ * Runs `work` again, more slowly each time, while the store is unavailable or its answer is damaged. "Missing" and
+ * "refused" are answers, not failures. A `Retry-After` that is longer than the pause wins.
+ */
+export async function withRetries<T>(
+  work: () => Promise<T>,
+  { attempts = 3, pause = 500, deadline = 120_000 }: RetryPolicy,
+  signal: AbortSignal | undefined
+): Promise<T> {
+  const until = performance.now() + deadline
+  for (let attempt = 1; ; attempt += 1) {
+    signal?.throwIfAborted()
+    try {
+      return await work()
+    } catch (error) {
+      signal?.throwIfAborted()
+      if (!isWorthAnotherAttempt(error) || attempt >= attempts) throw error
+      const rest = pauseBefore(attempt, pause, error)
+      if (performance.now() + rest > until) throw error
+      await sleepUnlessAborted(rest, signal)
+    }
+  }
+}
+
+/** The same store, asked again after failures. Wraps the transport directly, outside its limit on requests. */
+export function retrying<S extends ChunkStore>(store: S, policy: RetryPolicy = {}): S {
+  const again = <T>(work: () => Promise<T>, options: ReadOptions | undefined) =>
+    withRetries(work, policy, options?.signal)
+  const wrapped: ChunkStore = {
+    name: store.name,
+    get: (id, use, options) => again(() => store.get(id, use, options), options),
+    has: (id, options) => again(() => store.has(id, options), options),
+    [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]()
+  }
+  if (isWritable(store)) {
+    Object.assign(wrapped, {
+      compressed: store.compressed,
+      put: (...[id, stored, options]: Parameters<typeof store.put>) =>
+        again(() => store.put(id, stored, options), options)
+    })
+  }
+  if (isPrunable(store)) {
+    Object.assign(wrapped, {
+      ids: store.ids.bind(store),
+      remove: (...[id, options]: Parameters<typeof store.remove>) => again(() => store.remove(id, options), options)
+    })
+  }
+  return wrapped as S
+}
+
+function isWorthAnotherAttempt(error: unknown): boolean {
+  return error instanceof StoreUnavailableError || error instanceof ChunkCorruptError
+}
+
+function pauseBefore(attempt: number, first: number, error: unknown): number {
+  // Spread by chance, so that many readers that failed together do not come back together.
+  const own = first * 2 ** (attempt - 1) * (0.75 + Math.random() / 2)
+  const asked = error instanceof StoreUnavailableError ? (error.retryAfter ?? 0) : 0
+  return Math.min(Math.max(own, asked), LONGEST_PAUSE)
+}
+
+/** Node's timers reject with their own AbortError; our callers get the reason they gave. */
+async function sleepUnlessAborted(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  await sleep(milliseconds, undefined, { signal }).catch(() => signal?.throwIfAborted())
+}
