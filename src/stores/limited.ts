@@ -1,6 +1,6 @@
 import pLimit from 'p-limit'
-import type { ReadOptions } from '../read-options.ts'
-import { isPrunable, isWritable, type ChunkStore } from './store.ts'
+import { aroundStore } from './around.ts'
+import type { ChunkStore } from './store.ts'
 
 /**
  * At most `concurrency` requests at once. Goes inside `retrying`, so that a pause holds no place; nothing else limits,
@@ -8,35 +8,14 @@ import { isPrunable, isWritable, type ChunkStore } from './store.ts'
  */
 export function limited<S extends ChunkStore>(store: S, concurrency: number): S {
   const limit = pLimit(concurrency)
-  const queued = <T>(work: () => Promise<T>, { signal }: ReadOptions = {}): Promise<T> => {
+  return aroundStore(store, (request, { signal }) => {
     signal?.throwIfAborted()
     const result = limit(async () => {
       signal?.throwIfAborted()
-      return work()
+      return request()
     })
     return signal === undefined ? result : leavingOn(signal, result)
-  }
-  const wrapped: ChunkStore = {
-    name: store.name,
-    get: async (id, use, options) => queued(() => store.get(id, use, options), options),
-    has: async (id, options) => queued(() => store.has(id, options), options),
-    [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]()
-  }
-  if (isWritable(store)) {
-    Object.assign(wrapped, {
-      compressed: store.compressed,
-      put: async (...[id, stored, options]: Parameters<typeof store.put>) =>
-        queued(() => store.put(id, stored, options), options)
-    })
-  }
-  if (isPrunable(store)) {
-    Object.assign(wrapped, {
-      ids: store.ids.bind(store),
-      remove: async (...[id, options]: Parameters<typeof store.remove>) =>
-        queued(() => store.remove(id, options), options)
-    })
-  }
-  return wrapped as S
+  })
 }
 
 function leavingOn<T>(signal: AbortSignal, result: Promise<T>): Promise<T> {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ChunkCorruptError, StoreUnavailableError } from '../errors.ts'
-import type { ReadOptions } from '../read-options.ts'
-import { isPrunable, isWritable, type ChunkStore } from './store.ts'
+import { aroundStore } from './around.ts'
+import type { ChunkStore } from './store.ts'
 
 export interface RetryPolicy {
   /** Attempts in all. Default: 3. */
@@ -41,28 +41,7 @@ export async function withRetries<T>(
 
 /** The same store, asked again after failures. Wraps the transport directly, outside its limit on requests. */
 export function retrying<S extends ChunkStore>(store: S, policy: RetryPolicy = {}): S {
-  const again = <T>(work: () => Promise<T>, options: ReadOptions | undefined) =>
-    withRetries(work, policy, options?.signal)
-  const wrapped: ChunkStore = {
-    name: store.name,
-    get: (id, use, options) => again(() => store.get(id, use, options), options),
-    has: (id, options) => again(() => store.has(id, options), options),
-    [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]()
-  }
-  if (isWritable(store)) {
-    Object.assign(wrapped, {
-      compressed: store.compressed,
-      put: (...[id, stored, options]: Parameters<typeof store.put>) =>
-        again(() => store.put(id, stored, options), options)
-    })
-  }
-  if (isPrunable(store)) {
-    Object.assign(wrapped, {
-      ids: store.ids.bind(store),
-      remove: (...[id, options]: Parameters<typeof store.remove>) => again(() => store.remove(id, options), options)
-    })
-  }
-  return wrapped as S
+  return aroundStore(store, (request, { signal }) => withRetries(request, policy, signal))
 }
 
 function isWorthAnotherAttempt(error: unknown): boolean {
