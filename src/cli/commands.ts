@@ -1,0 +1,15 @@
+import type { AnyCommand } from './command.ts'
+
+/** Every command, loaded when it is wanted: listing an archive need not load an HTTP server. */
+const LOADERS: Record<string, () => Promise<AnyCommand>> = {
+  chunk: async () => (await import('./commands/chunk.ts')).default
+}
+
+/** The commands that this command line can be about: the one it names, or all where help may be wanted. */
+export async function commandsFor(argv: readonly string[]): Promise<readonly AnyCommand[]> {
+  if (argv[0] === '--version') return []
+  const words = argv.filter((arg, i) => !arg.startsWith('-') && argv[i - 1] !== '--config')
+  const names = [words[0] ?? '', words.slice(0, 2).join(' ')]
+  const named = names.filter((name) => Object.hasOwn(LOADERS, name))
+  return Promise.all((named.length > 0 ? named : Object.keys(LOADERS)).map((name) => LOADERS[name]!()))
+}

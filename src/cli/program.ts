@@ -1,0 +1,178 @@
+import { readFileSync } from 'node:fs'
+import { Command as Program, CommanderError, Option } from 'commander'
+import { type AnyCommand, type Globals, UsageError } from './command.ts'
+import { type AnyOption, flag, single, text, yesNo } from './options.ts'
+import type { Terminal } from './terminal.ts'
+
+export type Parsed =
+  | { readonly kind: 'run'; run(terminal: Terminal): Promise<number | void> }
+  /** Something to show instead: help or the version on standard output (code 0), or help on standard error (code 2). */
+  | { readonly kind: 'show'; readonly text: string; readonly code: 0 | 2 }
+
+const GLOBALS = {
+  verbose: flag('-v, --verbose', 'say more about what happens and why'),
+  quiet: flag('-q, --quiet', 'say nothing but errors', { excludes: ['verbose'] }),
+  config: single('--config <file>', "desync's configuration file (default: ~/.config/desync/config.json)", text)
+} as const
+
+const INTRODUCTION = `Makes, mounts, checks and restores content-addressed backups (casync, desync).
+
+A store is a directory, http(s)://…, s3+http(s)://host/bucket, sftp://host/path, or ssh://host/path.
+An index (.caibx of a blob, .caidx of a tree) or archive (.catar) is a path, a URL, or - for standard input.`
+
+const CLOSING = `
+Sizes are bytes, or have a suffix K M G T (powers of 1024); durations are written 50ms 6s 2m 1h 7d, or as seconds.
+Exit code: 0 done, 1 failed, 2 misused, 130 interrupted.`
+
+/** Understands a command line: which command with which values, or which help. Throws UsageError. */
+export function parseCommandLine(argv: readonly string[], commands: readonly AnyCommand[]): Parsed {
+  let output = ''
+  let chosen: Parsed | undefined
+  const write = (part: string) => (output += part)
+  const program = new Program('cairn')
+    .configureOutput({
+      writeOut: write,
+      writeErr: write,
+      outputError: () => {},
+      getOutHelpWidth: () => 110,
+      getErrHelpWidth: () => 110
+    })
+    .exitOverride()
+    .enablePositionalOptions()
+    .description(INTRODUCTION)
+    .addHelpText('after', CLOSING)
+    .version(version(), '--version', 'show the version')
+    .helpCommand('help [command]', 'show how a command is used, with an example')
+  addOptions(program, GLOBALS)
+  for (const command of commands) {
+    addCommand(program, command, (run) => (chosen = { kind: 'run', run }))
+  }
+  try {
+    program.parse(withSwitchesResolved(argv, commands), { from: 'user' })
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error
+    if (error.exitCode === 0) return { kind: 'show', text: output, code: 0 }
+    if (error.code === 'commander.help') return { kind: 'show', text: output, code: 2 }
+    throw new UsageError(complaint(error.message))
+  }
+  if (chosen === undefined) throw new UsageError('no command was given; "cairn help" lists them')
+  return chosen
+}
+
+function addCommand(
+  program: Program,
+  command: AnyCommand,
+  choose: (run: (terminal: Terminal) => Promise<number | void>) => void
+): void {
+  const [verb, ...parents] = command.name.split(' ').reverse()
+  const parent = parents.reverse().reduce(groupOf, program)
+  const child = parent
+    .command(verb!)
+    .usage(`[options] ${shownUsage(command.usage)}`)
+    .summary(command.summary)
+  child.description(`${sentence(command.summary)}${command.details === undefined ? '' : `\n\n${command.details}`}`)
+  for (const argument of command.usage.split(' ').filter((part) => part !== '')) child.argument(argument)
+  const valuesOf = addOptions(child, command.options)
+  const globalsOf = addOptions(child, GLOBALS, 'Options of every command:')
+  child.addHelpText('after', `\nExample:\n${command.example.map((line) => `  ${line}`).join('\n')}`)
+  child.action(() => {
+    const outer = program.opts()
+    const inner = globalsOf() as unknown as Globals
+    const globals: Globals = {
+      verbose: inner.verbose || outer['verbose'] === true,
+      quiet: inner.quiet || outer['quiet'] === true,
+      config: inner.config ?? (outer['config'] as string | undefined)
+    }
+    const values = valuesOf()
+    const args = child.processedArgs.flat().filter((arg) => arg !== undefined) as string[]
+    choose((terminal) => command.run({ ...globals, args, values, terminal, signal: terminal.signal }))
+  })
+}
+
+/** `snapshot` in `snapshot create`. */
+function groupOf(parent: Program, name: string): Program {
+  return (
+    parent.commands.find((group) => group.name() === name) ?? parent.command(name).summary(`commands about ${name}s`)
+  )
+}
+
+/** Adds the options; the result reads their values once the line has been parsed. */
+function addOptions(
+  program: Program,
+  options: Record<string, AnyOption>,
+  heading?: string
+): () => Record<string, unknown> {
+  const added = Object.entries(options).map(([key, spec]) => ({
+    key,
+    spec,
+    option: new Option(spec.flags, spec.summary)
+  }))
+  const attributeOf = (key: string) => added.find((one) => one.key === key)!.option.attributeName()
+  for (const { spec, option } of added) {
+    const { parse } = spec
+    const shown = option.long ?? option.short!
+    if (spec.kind === 'repeated') {
+      option.argParser((value, earlier: unknown[] = []) => [...earlier, parse!(value, shown)])
+    } else if (parse !== undefined) {
+      option.argParser((value) => parse(value, shown))
+    }
+    option.conflicts((spec.excludes ?? []).map(attributeOf))
+    if (heading !== undefined) option.helpGroup(heading)
+    program.addOption(option.hideHelp(spec.hidden === true))
+    // The opposite of every switch exists, so that the last word counts.
+    if (spec.kind === 'switch') program.addOption(new Option(opposite(option.long!)).hideHelp())
+  }
+  return () => {
+    const given = program.opts()
+    return Object.fromEntries(
+      added.map(({ key, spec, option }) => {
+        const attribute = option.attributeName()
+        const isGiven = program.getOptionValueSource(attribute) === 'cli'
+        if (spec.kind === 'switch') return [key, isGiven ? given[attribute] : option.negate || spec.fallback]
+        return [key, given[attribute] ?? spec.fallback]
+      })
+    )
+  }
+}
+
+function opposite(long: string): string {
+  return long.startsWith('--no-') ? `--${long.slice(5)}` : `--no-${long.slice(2)}`
+}
+
+/** Rewrites `--switch=no` to `--no-switch`: a switch takes no value of its own, so that it never swallows an argument. */
+function withSwitchesResolved(argv: readonly string[], commands: readonly AnyCommand[]): string[] {
+  const switches = new Map<string, string>()
+  for (const spec of [...Object.values(GLOBALS), ...commands.flatMap(({ options }) => Object.values(options))]) {
+    if (spec.kind !== 'switch') continue
+    const { long, short } = new Option(spec.flags)
+    switches.set(long!, long!).set(opposite(long!), opposite(long!))
+    if (short !== undefined) switches.set(short, long!)
+  }
+  const end = argv.includes('--') ? argv.indexOf('--') : argv.length
+  return argv.map((arg, i) => {
+    const [, name, value] = /^(-[a-z]|--[a-z-]+)=(.*)$/is.exec(arg) ?? []
+    const long = i < end && name !== undefined ? switches.get(name) : undefined
+    if (long === undefined) return arg
+    return yesNo(value!, name!) ? long : opposite(long)
+  })
+}
+
+/** commander's sentence in the form every other error has. */
+function complaint(message: string): string {
+  return message.replace(/^error: /, '').replace(/\n\(Did you mean (.*)\?\)$/, ' (did you mean $1?)')
+}
+
+function shownUsage(usage: string): string {
+  return usage.replaceAll(/[a-z-]+/g, (word) => word.toUpperCase()).replaceAll(/<([A-Z-]+)>/g, '$1')
+}
+
+function sentence(summary: string): string {
+  return `${summary[0]!.toUpperCase()}${summary.slice(1)}.`
+}
+
+function version(): string {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string
+  }
+  return version
+}
