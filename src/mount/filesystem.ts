@@ -17,6 +17,11 @@ export interface Attributes {
   readonly minor: number
   /** Nanoseconds since 1970; negative before. */
   readonly mtime: bigint
+  /**
+   * Milliseconds for which this may be believed without asking again, and of a directory what it holds. Absent: for as
+   * long as the mount lives, which is right for everything inside an archive.
+   */
+  readonly lifetime?: number
 }
 
 /** One name in a directory, with the attributes the kernel would ask for next. */

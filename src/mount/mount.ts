@@ -1,0 +1,107 @@
+import { stat } from 'node:fs/promises'
+import { MountRefusedError } from '../errors.ts'
+import { withDeadline } from './deadline.ts'
+import type { Filesystem } from './filesystem.ts'
+import { allowOtherProblem, fuseProblem, prepareMountPoint } from './mount-point.ts'
+import { mountAt, type MountEntry } from './mount-table.ts'
+import type { FuseOptions } from './options.ts'
+import { waitingThroughOutages } from './outage.ts'
+import { withOwnership } from './ownership.ts'
+import { Problems } from './problems.ts'
+import { registerMount } from './registry.ts'
+import { startTransport } from './transports.ts'
+import type { Report, TransportName } from './transport.ts'
+import type { UnmountOptions } from './unmount.ts'
+
+export interface MountOptions extends Partial<FuseOptions> {
+  /** Force one transport. Default: the best that works. */
+  transport?: TransportName | undefined
+  /** Create the mount point where it is absent. */
+  mkdir?: boolean
+  /** Milliseconds after which a request without an answer fails with EIO. Default: 30 s. */
+  deadline?: number | undefined
+  /** Whether requests fail or wait while a store is unavailable. Default: fail. */
+  onOutage?: 'fail' | 'wait' | undefined
+  /** Told why a request failed. Default: one line on standard error. */
+  report?: Report | undefined
+  /** Told what may help to understand: the chosen transport, what was cleaned up. */
+  onVerbose?: ((line: string) => void) | undefined
+}
+
+/** A backup at a local path. */
+export interface Mounted extends AsyncDisposable {
+  /** Absolute, without symlinks. */
+  readonly mountPoint: string
+  readonly transport: TransportName
+  /** Settles when the mount is gone, whoever ended it; rejects when its transport broke. */
+  readonly ended: Promise<void>
+  /** Rejects with MountBusyError while somebody uses it, unless `lazy`. */
+  unmount(options?: UnmountOptions): Promise<void>
+  /** Unmounts, lazily where it is busy, and waits for the end. */
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+const DEADLINE = 30_000
+
+/**
+ * Shows a filesystem at a local path, read-only, and resolves once it answers there. The filesystem stays the caller's
+ * to dispose after `ended`. Rejects with MountRefusedError, saying what to do, and leaves nothing behind.
+ */
+export async function mount(filesystem: Filesystem, path: string, options: MountOptions = {}): Promise<Mounted> {
+  const { allowOther = false, defaultPermissions = false, source = filesystem.name, onVerbose } = options
+  const problem = (await fuseProblem()) ?? (allowOther ? await allowOtherProblem() : undefined)
+  if (problem !== undefined) throw new MountRefusedError(path, problem)
+  const mountPoint = await prepareMountPoint(path, options)
+
+  const report = options.report ?? new Problems((line) => process.stderr.write(`${line}\n`)).request
+  const served = layered(filesystem, options, report)
+  const carried = { source, allowOther, defaultPermissions, report }
+  const { serving, transport } = await startTransport(served, mountPoint, carried, options)
+  const entry = await confirmed(mountPoint, serving)
+
+  const forget = await registerMount({ mountPoint, transport: transport.name, source, device: entry.device }).catch(
+    (error: unknown) => {
+      onVerbose?.(`this mount is not remembered: ${error instanceof Error ? error.message : String(error)}`)
+      return async () => {}
+    }
+  )
+  const ended = serving.ended.finally(forget)
+  ended.catch(() => {})
+  return {
+    mountPoint,
+    transport: transport.name,
+    ended,
+    unmount: (how) => serving.unmount(how),
+    async [Symbol.asyncDispose]() {
+      await serving.unmount().catch(() => serving.unmount({ lazy: true }))
+      await ended.catch(() => {})
+    }
+  }
+}
+
+/** What the transport sees: owners as the options say, every request ending in time. */
+function layered(filesystem: Filesystem, options: MountOptions, report: Report): Filesystem {
+  const timely = withDeadline(withOwnership(filesystem, options), options.deadline ?? DEADLINE)
+  if (options.onOutage !== 'wait') return timely
+  return waitingThroughOutages(timely, {
+    onOutage: (error) => report('waiting', error),
+    onReturn: () => options.onVerbose?.('the store is back')
+  })
+}
+
+/** The mount as the kernel lists it, once its root really answers. */
+async function confirmed(
+  mountPoint: string,
+  serving: { unmount(options: UnmountOptions): Promise<void> }
+): Promise<MountEntry> {
+  try {
+    await stat(mountPoint)
+    const entry = await mountAt(mountPoint)
+    if (entry !== undefined) return entry
+    throw new Error('it is not in the mount table')
+  } catch (error) {
+    await serving.unmount({ lazy: true }).catch(() => {})
+    const reason = `the mount does not answer: ${error instanceof Error ? error.message : String(error)}`
+    throw new MountRefusedError(mountPoint, reason, { cause: error })
+  }
+}

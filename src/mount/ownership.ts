@@ -1,0 +1,38 @@
+import type { Attributes, Filesystem } from './filesystem.ts'
+
+/** What `uid=`, `gid=` and `umask=` ask for. Absent: as the archive has it. */
+export interface Ownership {
+  readonly uid?: number | undefined
+  readonly gid?: number | undefined
+  /** Permission bits taken away from every entry, symlinks excepted. */
+  readonly umask?: number | undefined
+}
+
+const S_IFMT = 0o170000
+const S_IFLNK = 0o120000
+
+/** What the mount shows for these attributes. */
+export function owned(attributes: Attributes, { uid, gid, umask = 0 }: Ownership): Attributes {
+  const mode = (attributes.mode & S_IFMT) === S_IFLNK ? attributes.mode : attributes.mode & ~(umask & 0o777)
+  return { ...attributes, mode, uid: uid ?? attributes.uid, gid: gid ?? attributes.gid }
+}
+
+/** The same tree, owned by whom the options say. */
+export function withOwnership(filesystem: Filesystem, ownership: Ownership): Filesystem {
+  const { uid, gid, umask } = ownership
+  if (uid === undefined && gid === undefined && umask === undefined) return filesystem
+  return {
+    name: filesystem.name,
+    lookup: async (...args) => owned(await filesystem.lookup(...args), ownership),
+    attributes: async (...args) => owned(await filesystem.attributes(...args), ownership),
+    list: async (...args) =>
+      (await filesystem.list(...args)).map((entry) => ({ ...entry, attributes: owned(entry.attributes, ownership) })),
+    parent: (inode) => filesystem.parent(inode),
+    readlink: (...args) => filesystem.readlink(...args),
+    read: (...args) => filesystem.read(...args),
+    xattr: (...args) => filesystem.xattr(...args),
+    xattrs: (...args) => filesystem.xattrs(...args),
+    statistics: () => filesystem.statistics(),
+    [Symbol.asyncDispose]: () => filesystem[Symbol.asyncDispose]()
+  }
+}

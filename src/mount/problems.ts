@@ -1,0 +1,108 @@
+import { ChunkCorruptError, ChunkMissingError, StoreRefusedError, StoreUnavailableError } from '../errors.ts'
+import type { ExpectedChunk } from '../formats/chunk-id.ts'
+import type { ReadOptions } from '../read-options.ts'
+import type { Report } from './transport.ts'
+
+/** How long the same problem stays silent after it was told, in milliseconds: a retrying program is one line, not many. */
+const SILENCE = 10_000
+/** Problems remembered at once; more different ones than this within the silence are told again. */
+const MOST_REMEMBERED = 4096
+
+/** What `reportingFailures` needs of a chunk source. */
+interface ReadsChunks {
+  readonly name: string
+  read(chunk: ExpectedChunk, options?: ReadOptions): Promise<Uint8Array>
+}
+
+/** Tells, one line each, why requests failed: the program that asked sees only an errno. */
+export class Problems {
+  readonly #tell: (line: string) => void
+  readonly #told = new Map<string, number>()
+  /** Told by chunk already, so not again by request. */
+  readonly #explained = new WeakSet<object>()
+
+  constructor(tell: (line: string) => void) {
+    this.#tell = tell
+  }
+
+  /** A request failed: what a transport calls. */
+  readonly request: Report = (operation, error) => {
+    if (this.#isExplained(error)) return
+    if (error instanceof ChunkMissingError || error instanceof ChunkCorruptError) {
+      return this.chunk(error.id, error.store, error)
+    }
+    const reason = error instanceof Error ? error.message : String(error)
+    this.#once(`${operation} failed: ${printable(reason)}`)
+  }
+
+  /** A chunk could not be delivered. */
+  chunk(id: string, store: string, error: unknown): void {
+    if (typeof error === 'object' && error !== null) this.#explained.add(error)
+    const from = storeOf(error) ?? store
+    this.#once(`chunk ${id} from ${printable(from)}: ${printable(reasonOf(error))}`, id)
+  }
+
+  #isExplained(error: unknown): boolean {
+    for (let cause = error; typeof cause === 'object' && cause !== null; cause = (cause as Error).cause) {
+      if (this.#explained.has(cause)) return true
+    }
+    return false
+  }
+
+  #once(line: string, key = line): void {
+    const now = performance.now()
+    const last = this.#told.get(key)
+    if (last !== undefined && now - last < SILENCE) return
+    this.#told.delete(key)
+    if (this.#told.size >= MOST_REMEMBERED) this.#told.delete(this.#told.keys().next().value!)
+    this.#told.set(key, now)
+    this.#tell(line)
+  }
+}
+
+/**
+ * A chunk source that tells of every chunk it could not deliver, by id: the one place where the id is known, whatever
+ * went wrong, a passed deadline included. A reader that merely left is no failure.
+ */
+export function reportingFailures<S extends ReadsChunks>(source: S, problems: Problems): S {
+  return new Proxy(source, {
+    get(target, key) {
+      if (key === 'read') {
+        return async (chunk: ExpectedChunk, options?: ReadOptions) => {
+          try {
+            return await target.read(chunk, options)
+          } catch (error) {
+            const left = options?.signal?.aborted === true && !isTimeout(error)
+            if (!left) problems.chunk(chunk.id, target.name, error)
+            throw error
+          }
+        }
+      }
+      const value: unknown = Reflect.get(target, key, target)
+      return typeof value === 'function' ? value.bind(target) : value
+    }
+  })
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof DOMException && error.name === 'TimeoutError'
+}
+
+function storeOf(error: unknown): string | undefined {
+  if (error instanceof ChunkMissingError || error instanceof ChunkCorruptError) return error.store
+  if (error instanceof StoreUnavailableError || error instanceof StoreRefusedError) return error.store
+  return undefined
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof ChunkMissingError) return 'missing'
+  if (error instanceof ChunkCorruptError) return `corrupt: ${error.reason}`
+  if (error instanceof StoreUnavailableError) return `unavailable: ${error.reason}`
+  if (error instanceof StoreRefusedError) return `refused: ${error.reason}`
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** One line stays one line, whatever a server put into its answer. */
+function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`)
+}
