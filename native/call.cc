@@ -1,0 +1,103 @@
+#include "call.hh"
+
+#include <uv.h>
+
+#include <cstring>
+
+#include "core.hh"
+
+namespace cairn {
+
+void Call::settle(Core& core) {
+  Napi::Value value = result(core);
+  bool failed = false;
+  napi_is_error(Env(), value, &failed);
+  if (failed) deferred_.Reject(value);
+  else deferred_.Resolve(value);
+}
+
+Napi::Value begin(Call* call, Napi::Value control) {
+  std::int64_t ticket = 0;
+  if (control.IsObject()) {
+    const auto options = control.As<Napi::Object>();
+    call->background = options.Get("background").ToBoolean();
+    const Napi::Value given = options.Get("ticket");
+    if (given.IsNumber()) ticket = given.As<Napi::Number>().Int64Value();
+  }
+  const Napi::Promise promise = call->promise();
+  Core::of(call->Env()).start(call, ticket);
+  return promise;
+}
+
+Napi::Value errorFrom(Napi::Env env, const Failure& failure) {
+  if (failure.kind == Failure::Kind::invalid) {
+    Napi::Error error = Napi::Error::New(env, failure.reason);
+    error.Set("code", "CHUNK_INVALID");
+    return error.Value();
+  }
+  std::string message = std::string(uv_err_name(-failure.error)) + ": " + uv_strerror(-failure.error) + ", " +
+                        failure.reason;
+  if (!failure.path.empty()) message += " '" + failure.path + "'";
+  Napi::Error error = Napi::Error::New(env, message);
+  error.Set("code", uv_err_name(-failure.error));
+  error.Set("syscall", failure.reason);
+  if (!failure.path.empty()) error.Set("path", failure.path);
+  return error.Value();
+}
+
+Napi::Value cancelled(Napi::Env env) {
+  Napi::Error error = Napi::Error::New(env, "cancelled");
+  error.Set("code", "ECANCELED");
+  return error.Value();
+}
+
+Napi::Value toUint8Array(Core& core, Napi::Env env, ChunkRef chunk) {
+  core.shelf().put(chunk);
+  const std::size_t size = chunk->size();
+  void* data = chunk->data();
+  ChunkBytes* share = chunk.leak();
+  napi_value buffer = nullptr;
+  const auto release = [](napi_env, void*, void* hint) { ChunkRef::adopt(static_cast<ChunkBytes*>(hint)); };
+  if (napi_create_external_arraybuffer(env, data, size, release, share, &buffer) != napi_ok) {
+    ChunkRef::adopt(share);
+    return Napi::Error::New(env, "no buffer could be made").Value();
+  }
+  napi_value array = nullptr;
+  napi_create_typedarray(env, napi_uint8_array, size, buffer, 0, &array);
+  return Napi::Value(env, array);
+}
+
+Napi::Value toUint8Array(Napi::Env env, const Digest& digest) {
+  auto array = Napi::Uint8Array::New(env, digest.size());
+  std::memcpy(array.Data(), digest.data(), digest.size());
+  return array;
+}
+
+bool bytesOf(Napi::Value value, Bytes& bytes) {
+  napi_typedarray_type type;
+  std::size_t length = 0;
+  void* data = nullptr;
+  bool typed = false;
+  napi_is_typedarray(value.Env(), value, &typed);
+  if (!typed || napi_get_typedarray_info(value.Env(), value, &type, &length, &data, nullptr, nullptr) != napi_ok ||
+      (type != napi_uint8_array && type != napi_uint8_clamped_array)) {
+    misuse(value.Env(), "bytes must be a Uint8Array");
+    return false;
+  }
+  bytes = {static_cast<const std::uint8_t*>(data), length};
+  return true;
+}
+
+Napi::Value misuse(Napi::Env env, const std::string& message) {
+  Napi::TypeError::New(env, message).ThrowAsJavaScriptException();
+  return env.Undefined();
+}
+
+bool digestOf(Napi::Value value, DigestName& name) {
+  const auto known = value.IsString() ? digestNamed(value.As<Napi::String>().Utf8Value()) : std::nullopt;
+  if (known) name = *known;
+  else misuse(value.Env(), "digest must be 'sha512-256' or 'sha256'");
+  return known.has_value();
+}
+
+}  // namespace cairn

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "chunk_bytes.hh"
+#include "failure.hh"
+#include "workers.hh"
+
+namespace cairn {
+
+/** Where stored bytes come from: memory (`path` empty), or a file as openStored finds it. */
+struct StoredSource {
+  Bytes bytes;
+  bool compressed = false;
+  std::string path;
+  std::string suffix;
+};
+
+/** What the plain bytes must be. */
+struct Expectation {
+  Digest id{};
+  std::optional<std::size_t> size;
+  DigestName digest = DigestName::sha512_256;
+};
+
+/** Where checked bytes are to be written. */
+struct WriteTarget {
+  int fd = -1;
+  off_t position = 0;
+  /** Leave whole blocks of zeros out: the file was just truncated. */
+  bool sparse = false;
+};
+
+/**
+ * Reads, decompresses, digests and compares one chunk. Without a failure, `plain` is the chunk when `keep` is set,
+ * `size` its length, and its bytes are written where `target` says.
+ */
+class DecodeJob final : public Job {
+ public:
+  StoredSource source;
+  Expectation expected;
+  std::optional<WriteTarget> target;
+  bool keep = false;
+
+  ChunkRef plain;
+  std::size_t size = 0;
+  Failure failure;
+
+  void prepare(Scratch& scratch) override;
+  void conclude(Scratch& scratch) override;
+
+ private:
+  Failure load(Scratch& scratch);
+  Failure loadFile(Scratch& scratch);
+};
+
+}  // namespace cairn

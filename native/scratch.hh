@@ -1,0 +1,30 @@
+#pragma once
+
+#include <zlib.h>
+#include <zstd.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace cairn {
+
+struct ZstdFree {
+  void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
+  void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
+};
+
+/** What one thread keeps between jobs so as not to make it anew for every chunk. */
+struct Scratch {
+  /** Stored bytes read from a file. */
+  std::vector<std::uint8_t> stored;
+  std::unique_ptr<ZSTD_DCtx, ZstdFree> unzstd;
+  std::unique_ptr<ZSTD_CCtx, ZstdFree> zstd;
+
+  /** Gives back what an unusually large chunk has left behind. */
+  void trim() {
+    if (stored.capacity() > (4u << 20)) std::vector<std::uint8_t>().swap(stored);
+  }
+};
+
+}  // namespace cairn

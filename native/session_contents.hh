@@ -1,0 +1,71 @@
+/** Where the bytes of a node lie: in the chunks of an index, in memory, or nowhere because they are zeros. */
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "session_answers.hh"
+#include "session_residents.hh"
+
+namespace cairn {
+
+/**
+ * A file put together from pieces, as a generated image is: rows of three u64 `[start, source, from]`, sorted by
+ * `start`, each reaching to the next row's start (the last to the end of the file). `source` is kZeros, kMemory
+ * (`from` is an offset in `memory`) or the number of an index table (`from` is an offset in its bytes).
+ */
+class PiecedFile {
+ public:
+  static constexpr std::uint64_t kZeros = ~std::uint64_t{0};
+  static constexpr std::uint64_t kMemory = ~std::uint64_t{0} - 1;
+
+  PiecedFile(const std::uint64_t* rows, std::size_t count, const std::uint8_t* memory, std::size_t memorySize)
+      : rows_(rows), count_(count), memory_(memory), memorySize_(memorySize) {}
+
+  struct Piece {
+    std::uint64_t source;
+    std::uint64_t from;
+    std::uint64_t length;
+  };
+  /** The piece that holds `position`, from there on, at most `length` bytes of it. False outside the file. */
+  bool at(std::uint64_t position, std::uint64_t length, Piece& piece) const;
+  /** Where in memory a piece lies; nullptr when the row leads out of it. */
+  const std::uint8_t* memoryAt(std::uint64_t from, std::uint64_t length) const;
+
+ private:
+  const std::uint64_t* rows_;
+  std::size_t count_;
+  const std::uint8_t* memory_;
+  std::size_t memorySize_;
+};
+
+/** Safe from every thread. What was added stays until the end: memory it points into must live as long. */
+class Contents {
+ public:
+  explicit Contents(std::shared_ptr<Residents> residents) : residents_(std::move(residents)) {}
+
+  std::uint32_t addTable(IndexRows rows);
+  void addFile(std::uint64_t inode, PiecedFile file);
+
+  /** Whether this node's bytes could ever be served from here. */
+  bool covers(const Node& node);
+  /** Adds `[offset, offset + length)` of the node, which lies inside it; false when not all of it is in memory. */
+  bool borrow(const Node& node, std::uint64_t offset, std::uint64_t length, Borrowed& borrowed);
+
+  /** SEEK_DATA and SEEK_HOLE as far as all-zero chunks are known. Returns 0 or an errno. */
+  int seek(const Node& node, std::uint64_t offset, bool hole, std::uint64_t& found);
+
+ private:
+  bool borrowFile(const PiecedFile& file, std::uint64_t offset, std::uint64_t length, Borrowed& borrowed);
+
+  const std::shared_ptr<Residents> residents_;
+  std::shared_mutex mutex_;
+  std::vector<std::unique_ptr<const IndexRows>> tables_;
+  std::unordered_map<std::uint64_t, PiecedFile> files_;
+};
+
+}  // namespace cairn

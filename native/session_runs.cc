@@ -1,0 +1,55 @@
+#include "session_runs.hh"
+
+#include <algorithm>
+
+namespace cairn {
+
+bool Runs::note(std::uint64_t inode, std::uint64_t offset, std::uint64_t length, Run& run) {
+  std::lock_guard lock(mutex_);
+  Growing* found = find(inode, offset);
+  Growing& growing = found == nullptr ? replaceOldest(inode, offset) : *found;
+  growing.turn = ++turn_;
+  growing.end = std::max(growing.end, offset + length);
+  if (growing.end - growing.told < growing.step) return false;
+  run = {inode, growing.told, growing.end - growing.told};
+  growing.told = growing.end;
+  growing.step = std::min(growing.step * 2, most_);
+  return true;
+}
+
+bool Runs::pass(std::uint64_t inode, std::uint64_t offset, std::uint64_t length, Run& run) {
+  std::lock_guard lock(mutex_);
+  Growing* found = find(inode, offset);
+  if (found == nullptr) {
+    Growing& growing = replaceOldest(inode, offset);
+    growing.turn = ++turn_;
+    growing.told = growing.end = offset + length;
+    return false;
+  }
+  found->turn = ++turn_;
+  const std::uint64_t end = std::min(found->end, offset);
+  const bool behind = end > found->told;
+  if (behind) run = {inode, found->told, end - found->told};
+  found->end = std::max(found->end, offset + length);
+  found->told = found->end;
+  return behind;
+}
+
+Runs::Growing* Runs::find(std::uint64_t inode, std::uint64_t offset) {
+  for (Growing& growing : growing_) {
+    if (growing.turn == 0 || growing.inode != inode) continue;
+    const std::uint64_t apart = offset > growing.end ? offset - growing.end : growing.end - offset;
+    // Far into a run that is still short, a nearby read is a random one.
+    if (apart <= std::min<std::uint64_t>(kSlack, growing.step * 2)) return &growing;
+  }
+  return nullptr;
+}
+
+Runs::Growing& Runs::replaceOldest(std::uint64_t inode, std::uint64_t offset) {
+  Growing& oldest = *std::min_element(growing_.begin(), growing_.end(),
+                                      [](const Growing& a, const Growing& b) { return a.turn < b.turn; });
+  oldest = {inode, offset, offset, kLeast, 0};
+  return oldest;
+}
+
+}  // namespace cairn

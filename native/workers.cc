@@ -1,0 +1,150 @@
+#include "workers.hh"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace cairn {
+
+namespace {
+
+/** Cores this process may use: a container is often allowed fewer than there are. */
+std::size_t cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0) return CPU_COUNT(&set);
+  return std::max(1u, std::thread::hardware_concurrency());
+}
+
+}  // namespace
+
+void Workers::Queue::push(Job* job) {
+  job->previous_ = last;
+  job->next_ = nullptr;
+  job->queued_ = true;
+  (last == nullptr ? first : last->next_) = job;
+  last = job;
+  length += 1;
+}
+
+void Workers::Queue::remove(Job* job) {
+  (job->previous_ == nullptr ? first : job->previous_->next_) = job->next_;
+  (job->next_ == nullptr ? last : job->next_->previous_) = job->previous_;
+  job->queued_ = false;
+  length -= 1;
+}
+
+Workers::Workers(Finished finished) : finished_(std::move(finished)), width_(cores()) {}
+
+void Workers::submit(Group& group, const std::vector<Job*>& jobs) {
+  group.left_.store(jobs.size(), std::memory_order_relaxed);
+  if (jobs.empty()) return finished_(&group);
+  std::size_t wake = 0;
+  {
+    std::lock_guard lock(mutex_);
+    auto& queue = group.background ? background_ : foreground_;
+    for (Job* job : jobs) {
+      job->group_ = &group;
+      if (job->strand != nullptr && std::exchange(job->strand->busy, true)) job->strand->waiting.push_back(job);
+      else queue.push(job);
+    }
+    wake = std::min(idle_, jobs.size());
+    std::size_t missing = std::min(width_ - threads_.size(), jobs.size() - wake);
+    for (; missing > 0; missing -= 1) threads_.emplace_back([this] { run(); });
+  }
+  for (; wake > 0; wake -= 1) wake_.notify_one();
+}
+
+void Workers::cancel(Group& group, const std::vector<Job*>& jobs) {
+  std::size_t dropped = 0;
+  {
+    std::lock_guard lock(mutex_);
+    auto& queue = group.background ? background_ : foreground_;
+    for (Job* job : jobs) {
+      if (!job->queued_) continue;
+      queue.remove(job);
+      dropped += 1;
+    }
+  }
+  if (dropped == 0) return;
+  if (group.left_.fetch_sub(dropped, std::memory_order_acq_rel) == dropped) finished_(&group);
+}
+
+void Workers::stop() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+    foreground_ = {};
+    background_ = {};
+  }
+  wake_.notify_all();
+  for (auto& thread : threads_) thread.join();
+  threads_.clear();
+}
+
+std::size_t Workers::take(Job** taken) {
+  std::unique_lock lock(mutex_);
+  while (!stopping_ && foreground_.length + background_.length == 0) {
+    idle_ += 1;
+    wake_.wait(lock);
+    idle_ -= 1;
+  }
+  if (stopping_) return 0;
+  auto& queue = foreground_.length > 0 ? foreground_ : background_;
+  // An even share: two threads that find eight jobs take four each, for decompression is the larger half.
+  const std::size_t share = std::clamp<std::size_t>((queue.length + width_ - 1) / width_, 1, kLanes);
+  std::size_t count = 0;
+  for (Job* job = queue.first; job != nullptr && count < share;) {
+    Job* next = job->next_;
+    if (count > 0 && (!job->lanes || job->lanes != taken[0]->lanes)) break;
+    queue.remove(job);
+    taken[count++] = job;
+    if (!job->lanes) break;
+    job = next;
+  }
+  return count;
+}
+
+void Workers::run() {
+  Scratch scratch;
+  Job* taken[kLanes];
+  while (std::size_t count = take(taken)) {
+    Bytes inputs[kLanes];
+    Digest digests[kLanes];
+    Job* digested[kLanes];
+    std::size_t digesting = 0;
+    for (std::size_t i = 0; i < count; i += 1) {
+      taken[i]->prepare(scratch);
+      if (taken[i]->input.data() == nullptr || !taken[i]->lanes) continue;
+      inputs[digesting] = taken[i]->input;
+      digested[digesting++] = taken[i];
+    }
+    if (digesting > 0) digestMany(*digested[0]->lanes, {inputs, digesting}, digests);
+    for (std::size_t i = 0; i < digesting; i += 1) digested[i]->digest = digests[i];
+    for (std::size_t i = 0; i < count; i += 1) {
+      taken[i]->conclude(scratch);
+      finish(taken[i]);
+    }
+    scratch.trim();
+  }
+}
+
+void Workers::finish(Job* job) {
+  // The group, and the job with it, may be gone as soon as the count is down.
+  Group* group = job->group_;
+  job->done_ = true;
+  if (job->strand != nullptr) advance(*job->strand);
+  if (group->left_.fetch_sub(1, std::memory_order_acq_rel) == 1) finished_(group);
+}
+
+void Workers::advance(Strand& strand) {
+  std::lock_guard lock(mutex_);
+  strand.busy = !strand.waiting.empty();
+  if (!strand.busy) return;
+  Job* next = strand.waiting.front();
+  strand.waiting.pop_front();
+  (next->group_->background ? background_ : foreground_).push(next);
+}
+
+}  // namespace cairn

@@ -1,0 +1,120 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "bytes.hh"
+#include "digest.hh"
+#include "scratch.hh"
+
+namespace cairn {
+
+class Group;
+class Job;
+
+/** Jobs of one strand run one after the other, in the order they were submitted. */
+struct Strand {
+  bool busy = false;
+  std::deque<Job*> waiting;
+};
+
+/**
+ * One piece of work for one thread, mostly one chunk. It has two halves around a digest, so that a thread that takes
+ * several jobs can digest all of them in lanes in between. Neither half may touch JavaScript.
+ */
+class Job {
+ public:
+  virtual ~Job() = default;
+
+  /** Up to the digest. Sets `input` when there is something to digest. */
+  virtual void prepare(Scratch& scratch) = 0;
+  /** After it: `digest` is that of `input`, if that was set. */
+  virtual void conclude(Scratch&) {}
+
+  /** Jobs that want the same digest share lanes; a job without one runs alone. */
+  std::optional<DigestName> lanes;
+  Bytes input;
+  Digest digest{};
+  /** Outlives the job. */
+  Strand* strand = nullptr;
+
+  /** False while it waits, runs, or has been dropped. */
+  bool done() const { return done_; }
+
+ private:
+  friend class Workers;
+  Group* group_ = nullptr;
+  Job* previous_ = nullptr;
+  Job* next_ = nullptr;
+  bool queued_ = false;
+  bool done_ = false;
+};
+
+/** Jobs that are finished together: one call from JavaScript. Freed by whoever `finished` hands it to. */
+class Group {
+ public:
+  virtual ~Group() = default;
+
+  /** Gives way to groups that are not. */
+  bool background = false;
+
+ private:
+  friend class Workers;
+  std::atomic<std::size_t> left_{0};
+};
+
+/**
+ * A thread per core, started when there is work for it. Foreground jobs overtake background ones. A thread takes as
+ * many waiting jobs as fill its share of a lane's width, and never waits for more.
+ */
+class Workers {
+ public:
+  /** Called on the thread that finished a group's last job (or dropped it). */
+  using Finished = std::function<void(Group*)>;
+
+  explicit Workers(Finished finished);
+  ~Workers() { stop(); }
+
+  void submit(Group& group, const std::vector<Job*>& jobs);
+  /** Drops the group's waiting jobs. Those that have begun run on; the group is finished when they are. */
+  void cancel(Group& group, const std::vector<Job*>& jobs);
+  /** Drops everything that waits and joins the threads. Nothing is finished after this returns. */
+  void stop();
+
+  std::size_t width() const { return width_; }
+  /** Turns true when `stop` begins: long jobs look at it between blocks. */
+  const std::atomic<bool>& stopping() const { return stopping_; }
+
+ private:
+  struct Queue {
+    Job* first = nullptr;
+    Job* last = nullptr;
+    std::size_t length = 0;
+    void push(Job* job);
+    void remove(Job* job);
+  };
+
+  void run();
+  std::size_t take(Job** taken);
+  void finish(Job* job);
+  void advance(Strand& strand);
+
+  const Finished finished_;
+  const std::size_t width_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  Queue foreground_;
+  Queue background_;
+  std::size_t idle_ = 0;
+  std::atomic<bool> stopping_{false};
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace cairn
