@@ -1,9 +1,9 @@
-import { readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { brotliDecompress, gunzip, inflate } from 'node:zlib'
 import { type Dispatcher, EnvHttpProxyAgent, interceptors } from 'undici'
-import { FileError, StoreRefusedError, StoreUnavailableError } from '../errors.ts'
+import { StoreRefusedError, StoreUnavailableError } from '../errors.ts'
 import type { StoreOptions } from './store-options.ts'
+import { readTlsFiles } from './tls-files.ts'
 
 export type HttpMethod = 'GET' | 'HEAD' | 'PUT' | 'DELETE'
 
@@ -61,13 +61,7 @@ export class HttpClient implements AsyncDisposable {
 
   /** Reads the certificates; connects to nobody yet. `url` may carry user and password. */
   static async open(name: string, url: URL, options: StoreOptions): Promise<HttpClient> {
-    const [ca, cert, key] = await Promise.all([options.caCert, options.clientCert, options.clientKey].map(readPem))
-    const tls = {
-      ...(ca !== undefined && { ca }),
-      ...(cert !== undefined && { cert }),
-      ...(key !== undefined && { key }),
-      ...(options.trustInsecure === true && { rejectUnauthorized: false })
-    }
+    const tls = await readTlsFiles(options)
     const pool = new EnvHttpProxyAgent({
       allowH2: true,
       connections: options.concurrency ?? 10,
@@ -186,15 +180,6 @@ function credentials(url: URL, { httpAuth, httpCookie }: StoreOptions): Record<s
   }
   if (httpCookie !== undefined && httpCookie !== '') headers['cookie'] = httpCookie
   return headers
-}
-
-async function readPem(path: string | undefined): Promise<Buffer | undefined> {
-  if (path === undefined || path === '') return undefined
-  try {
-    return await readFile(path)
-  } catch (error) {
-    throw new FileError(path, (error as NodeJS.ErrnoException).code ?? 'EIO', { cause: error })
-  }
 }
 
 const CONNECTION_FAILURES: Readonly<Record<string, string>> = {
