@@ -1,3 +1,7 @@
+import type { Acl } from '../formats/acl.ts'
+
+export type { Acl, AclEntry, DefaultAcl } from '../formats/acl.ts'
+
 /** What every entry of an archive has, as the archive says it. */
 interface Common {
   /** One component, raw bytes: never containing "/" or NUL, never "." or "..". Empty for the root. */
@@ -26,31 +30,6 @@ interface Common {
 export interface Xattr {
   readonly name: Uint8Array
   readonly value: Uint8Array
-}
-
-/** One named user or group of an ACL. Permissions: 4 read, 2 write, 1 execute. */
-export interface AclEntry {
-  readonly id: number
-  readonly permissions: number
-  readonly name: string | undefined
-}
-
-/** Access ACL beyond the mode bits, and the default ACL of directories. */
-export interface Acl {
-  readonly users: readonly AclEntry[]
-  readonly groups: readonly AclEntry[]
-  /** The owning group's own permissions; present exactly when the access ACL has a mask (kept in the mode's group bits). */
-  readonly groupObject: number | undefined
-  readonly default:
-    | {
-        readonly userObject: number
-        readonly groupObject: number
-        readonly other: number
-        readonly mask: number | undefined
-        readonly users: readonly AclEntry[]
-        readonly groups: readonly AclEntry[]
-      }
-    | undefined
 }
 
 export interface DirectoryEntry extends Common {

@@ -26,6 +26,10 @@ export class Cursor {
     return this.#view.byteLength - this.#at
   }
 
+  u32(): number {
+    return this.#view.getUint32(this.#advance(4), true)
+  }
+
   u64(): bigint {
     return this.#view.getBigUint64(this.#advance(8), true)
   }
