@@ -1,5 +1,12 @@
 import type { ExpectedChunk } from '../formats/chunk-id.ts'
 import type { ReadOptions } from '../read-options.ts'
+import type { ResidencyObserver } from './chunk-cache.ts'
+import type { Pace } from './pace.ts'
+
+export interface ChunkReadOptions extends ReadOptions {
+  /** Nobody waits for this chunk yet: others go first. Default: false. */
+  ahead?: boolean | undefined
+}
 
 /** Turns what an index promises into verified plain bytes. */
 export interface ChunkSource extends AsyncDisposable {
@@ -10,8 +17,21 @@ export interface ChunkSource extends AsyncDisposable {
    * The chunk's plain bytes: exactly `size` of them, digest checked. Shared by every reader and never written to
    * again. A caller that aborts leaves alone; the fetch stops when its last caller has left.
    */
-  read(chunk: ExpectedChunk, options?: ReadOptions): Promise<Uint8Array>
+  read(chunk: ExpectedChunk, options?: ChunkReadOptions): Promise<Uint8Array>
 
   /** The bytes if they are in memory now, without asking anyone. */
   resident(chunk: ExpectedChunk): Uint8Array | undefined
+}
+
+/** A source that keeps what it has read, so that reading ahead makes sense, and knows how fast it is. */
+export interface CachedSource extends ChunkSource {
+  /** Plain bytes that are kept at most. */
+  readonly maxBytes: number
+  readonly pace: Pick<Pace, 'latency' | 'throughput'>
+  /** Tells the observer of every chunk resident now, and of every change until the result is disposed. */
+  observe(observer: ResidencyObserver): Disposable
+}
+
+export function isCached(source: ChunkSource): source is CachedSource {
+  return 'observe' in source
 }

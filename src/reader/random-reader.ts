@@ -7,6 +7,16 @@ export interface StreamOptions extends ReadOptions {
   end?: number
 }
 
+export interface PositionedOptions extends ReadOptions {
+  /**
+   * False: nothing but what is asked for is fetched. For whoever jumps about and knows it, as readers of metadata do.
+   * Default: true, what follows is fetched ahead once reads follow each other.
+   */
+  ahead?: boolean | undefined
+  /** First byte this reader will not want: the end of its file inside an archive. Default: the end. */
+  until?: number | undefined
+}
+
 /** Random access to a long run of bytes: a chunked blob, or a plain file. Holds no position, so reads may overlap freely. */
 export interface RandomReader extends AsyncDisposable {
   /** What is read, for messages: the index's or the file's name. */
@@ -18,10 +28,10 @@ export interface RandomReader extends AsyncDisposable {
    * The bytes from `position` on, at most `length`, as slices of shared chunks, in order, not copied: never write to
    * them. Short only at the end, empty past it.
    */
-  read(position: number, length: number, options?: ReadOptions): Promise<Uint8Array[]>
+  read(position: number, length: number, options?: PositionedOptions): Promise<Uint8Array[]>
 
   /** Fills `target` from `position` and resolves to the byte count: short only at the end, 0 past it. */
-  readInto(target: Uint8Array, position: number, options?: ReadOptions): Promise<number>
+  readInto(target: Uint8Array, position: number, options?: PositionedOptions): Promise<number>
 
   /** Yields `[start, end)` piece by piece. Leaving the loop cancels what was fetched ahead. */
   stream(options?: StreamOptions): AsyncGenerator<Uint8Array, void, undefined>

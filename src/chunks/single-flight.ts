@@ -1,0 +1,69 @@
+/** One call that is under way, and how many wait for it. */
+interface Flight<T> {
+  readonly result: Promise<T>
+  readonly abort: AbortController
+  waiters: number
+}
+
+/**
+ * Runs one call per key, however many callers ask at once. A caller that aborts leaves alone; the work itself stops
+ * when the last caller has left. Nothing is remembered of a call that has ended.
+ */
+export class SingleFlight<K, T> {
+  readonly #flights = new Map<K, Flight<T>>()
+
+  /** How many calls are under way. */
+  get size(): number {
+    return this.#flights.size
+  }
+
+  has(key: K): boolean {
+    return this.#flights.has(key)
+  }
+
+  async run(key: K, work: (signal: AbortSignal) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    signal?.throwIfAborted()
+    const flight = this.#flights.get(key) ?? this.#start(key, work)
+    flight.waiters += 1
+    try {
+      return await raceAbort(flight.result, signal)
+    } finally {
+      flight.waiters -= 1
+      if (flight.waiters === 0) this.#finish(key, flight)
+    }
+  }
+
+  /** Stops every call that is under way; whoever waits hears `reason`. */
+  stop(reason: unknown): void {
+    for (const flight of [...this.#flights.values()]) flight.abort.abort(reason)
+  }
+
+  #start(key: K, work: (signal: AbortSignal) => Promise<T>): Flight<T> {
+    const abort = new AbortController()
+    const flight: Flight<T> = { abort, waiters: 0, result: work(abort.signal) }
+    this.#flights.set(key, flight)
+    const forget = () => void this.#forget(key, flight)
+    flight.result.then(forget, forget)
+    return flight
+  }
+
+  #finish(key: K, flight: Flight<T>): void {
+    if (!this.#forget(key, flight)) return
+    flight.abort.abort(new DOMException('every reader left', 'AbortError'))
+  }
+
+  #forget(key: K, flight: Flight<T>): boolean {
+    return this.#flights.get(key) === flight && this.#flights.delete(key)
+  }
+}
+
+/** Settles as `promise` does, or rejects with the signal's reason, whichever is first. */
+export function raceAbort<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise
+  return new Promise((resolve, reject) => {
+    const leave = () => reject(signal.reason)
+    if (signal.aborted) return leave()
+    signal.addEventListener('abort', leave, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave))
+  })
+}

@@ -1,0 +1,132 @@
+import { type CachedSource, type ChunkSource, isCached } from '../chunks/source.ts'
+import { FormatError } from '../errors.ts'
+import type { ExpectedChunk } from '../formats/chunk-id.ts'
+import { INDEX_HEADER_SIZE, INDEX_ROW_SIZE } from '../formats/index-file.ts'
+import type { IndexTable } from '../formats/index-table.ts'
+import { AheadReader, needOf } from './ahead-reader.ts'
+import { ChunkWindow } from './chunk-window.ts'
+import type { PositionedOptions, RandomReader, StreamOptions } from './random-reader.ts'
+
+export interface ChunkReaderOptions {
+  /** The source belongs to others as well: closing the reader leaves it open. Default: false. */
+  shared?: boolean | undefined
+}
+
+/** Random access to the blob or archive that an index describes. Fetches the chunks a read needs, and those that a run of reads will. */
+export class ChunkReader implements RandomReader {
+  readonly name: string
+  readonly size: number
+  readonly table: IndexTable
+  readonly source: ChunkSource
+  readonly #ahead: AheadReader | undefined
+  readonly #shared: boolean
+
+  /** `name`: the index's, for messages. Takes the source over unless it is `shared`. */
+  constructor(name: string, table: IndexTable, source: ChunkSource, { shared = false }: ChunkReaderOptions = {}) {
+    this.name = name
+    this.size = table.size
+    this.table = table
+    this.source = source
+    this.#shared = shared
+    this.#ahead = isCached(source) ? new AheadReader(table, source) : undefined
+  }
+
+  async read(position: number, length: number, options: PositionedOptions = {}): Promise<Uint8Array[]> {
+    const { signal, ahead = true, until = this.size } = options
+    signal?.throwIfAborted()
+    const end = this.#endOf(position, length)
+    if (position >= end) return []
+    const first = this.table.find(position)
+    const chunks: (Uint8Array | Promise<Uint8Array>)[] = []
+    let waits = false
+    for (let i = first, at = position; at < end; at = this.table.endAt(i), i += 1) {
+      const chunk = this.table.chunkAt(i)
+      const resident = this.source.resident(chunk)
+      waits ||= resident === undefined
+      chunks.push(resident ?? this.#load(i, chunk, signal))
+    }
+    // Behind the reads that somebody waits for, so that those are first in every queue.
+    if (ahead) this.#ahead?.note({ position, length: end - position, until })
+    const loaded = waits ? await Promise.all(chunks) : (chunks as Uint8Array[])
+    return this.#slices(loaded, first, position, end)
+  }
+
+  /** What `read` would resolve to, where everything it needs is in memory; otherwise undefined, and nobody is asked. */
+  resident(position: number, length: number): Uint8Array[] | undefined {
+    const end = this.#endOf(position, length)
+    if (position >= end) return []
+    const first = this.table.find(position)
+    const chunks: Uint8Array[] = []
+    for (let i = first, at = position; at < end; at = this.table.endAt(i), i += 1) {
+      const bytes = this.source.resident(this.table.chunkAt(i))
+      if (bytes === undefined) return undefined
+      chunks.push(bytes)
+    }
+    return this.#slices(chunks, first, position, end)
+  }
+
+  async readInto(target: Uint8Array, position: number, options?: PositionedOptions): Promise<number> {
+    const slices = await this.read(position, target.length, options)
+    let filled = 0
+    for (const slice of slices) {
+      target.set(slice, filled)
+      filled += slice.length
+    }
+    return filled
+  }
+
+  async *stream({ start = 0, end = this.size, signal }: StreamOptions = {}): AsyncGenerator<
+    Uint8Array,
+    void,
+    undefined
+  > {
+    signal?.throwIfAborted()
+    const last = Math.min(end, this.size)
+    if (start >= last) return
+    const left = new AbortController()
+    const stop = signal === undefined ? left.signal : AbortSignal.any([left.signal, signal])
+    const load = (i: number, ahead: boolean) => this.#load(i, this.table.chunkAt(i), stop, ahead)
+    const window = new ChunkWindow(this.table, load, () => this.#streamWindow(), last)
+    try {
+      for (let i = this.table.find(start), at = start; at < last; i += 1) {
+        const bytes = await window.take(i)
+        const from = this.table.startAt(i)
+        yield bytes.subarray(at - from, Math.min(last - from, bytes.length))
+        at = from + bytes.length
+      }
+    } finally {
+      left.abort(new DOMException('the reader left', 'AbortError'))
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ahead?.stop()
+    if (!this.#shared) await this.source[Symbol.asyncDispose]()
+  }
+
+  async #load(i: number, chunk: ExpectedChunk, signal: AbortSignal | undefined, ahead = false): Promise<Uint8Array> {
+    const bytes = await this.source.read(chunk, { signal, ahead })
+    if (bytes.length === chunk.size) return bytes
+    const problem = `chunk ${chunk.id} is ${bytes.length} bytes, where the index says ${chunk.size},`
+    throw new FormatError(this.name, INDEX_HEADER_SIZE + i * INDEX_ROW_SIZE, problem)
+  }
+
+  #endOf(position: number, length: number): number {
+    if (!(position >= 0) || !(length >= 0)) throw new RangeError(`cannot read ${length} bytes at ${position}`)
+    return Math.min(position + length, this.size)
+  }
+
+  #slices(chunks: readonly Uint8Array[], first: number, position: number, end: number): Uint8Array[] {
+    let start = this.table.startAt(first)
+    return chunks.map((bytes) => {
+      const slice = bytes.subarray(Math.max(position - start, 0), Math.min(end - start, bytes.length))
+      start += bytes.length
+      return slice
+    })
+  }
+
+  /** Bytes a stream may hold ahead of its reader. */
+  #streamWindow(): number {
+    return isCached(this.source) ? needOf(this.source as CachedSource) : 0
+  }
+}
