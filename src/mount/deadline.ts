@@ -19,9 +19,9 @@ export function withDeadline(filesystem: Filesystem, milliseconds: number): File
 
   const watch = () => {
     const [oldest] = running
-    if (timer !== undefined || oldest === undefined) return
-    timer = setTimeout(expire, Math.max(oldest.until - performance.now(), 1))
-    timer.unref()
+    if (oldest === undefined) return
+    timer ??= setTimeout(expire, Math.max(oldest.until - performance.now(), 1))
+    timer.ref()
   }
   const expire = () => {
     timer = undefined
@@ -46,6 +46,8 @@ export function withDeadline(filesystem: Filesystem, milliseconds: number): File
       return await raceAbort(work({ signal: request.abort.signal }), request.abort.signal)
     } finally {
       running.delete(request)
+      // Kept for the next request, but no reason for a process without requests to stay.
+      if (running.size === 0) timer?.unref()
       signal?.removeEventListener('abort', leave)
     }
   })

@@ -1,0 +1,50 @@
+import test from 'ava'
+import { ChunkMissingError, StoreUnavailableError } from '../../src/errors.ts'
+import { withDeadline } from '../../src/mount/deadline.ts'
+import { waitingThroughOutages } from '../../src/mount/outage.ts'
+import { controllable } from './support/controllable.ts'
+
+const bytes = Uint8Array.of(1, 2, 3)
+const down = () => new StoreUnavailableError('https://backup.example', 'connection refused')
+
+test('a read waits until the store is back, and both moments are told once', async (t) => {
+  const { filesystem, next } = controllable()
+  const told: string[] = []
+  const patient = waitingThroughOutages(filesystem, {
+    pause: 1,
+    onOutage: () => told.push('outage'),
+    onReturn: () => told.push('back')
+  })
+  const read = patient.read(2, 0, 3)
+  for (let i = 0; i < 3; i += 1) (await next()).reject(down())
+  ;(await next()).resolve(bytes)
+  t.deepEqual(await read, [bytes])
+  t.deepEqual(told, ['outage', 'back'])
+})
+
+test('a passed deadline is an outage too', async (t) => {
+  const { filesystem, next } = controllable()
+  const patient = waitingThroughOutages(withDeadline(filesystem, 20), { pause: 1 })
+  const read = patient.read(2, 0, 3)
+  await next()
+  ;(await next()).resolve(bytes)
+  t.deepEqual(await read, [bytes])
+})
+
+test('a missing chunk is no outage: it fails at once', async (t) => {
+  const { filesystem, next } = controllable()
+  const read = waitingThroughOutages(filesystem).read(2, 0, 3)
+  const missing = new ChunkMissingError('ab'.repeat(32), 'store')
+  ;(await next()).reject(missing)
+  t.is(await t.throwsAsync(read), missing)
+})
+
+test('a waiting reader may leave', async (t) => {
+  const { filesystem, next } = controllable()
+  const leaving = new AbortController()
+  const reason = new Error('left')
+  const read = waitingThroughOutages(filesystem, { pause: 60_000 }).read(2, 0, 3, { signal: leaving.signal })
+  ;(await next()).reject(down())
+  setImmediate(() => leaving.abort(reason))
+  t.is(await t.throwsAsync(read), reason)
+})

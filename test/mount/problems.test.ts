@@ -1,0 +1,58 @@
+import test from 'ava'
+import { ChunkCorruptError, ChunkMissingError, StoreUnavailableError } from '../../src/errors.ts'
+import { parseChunkId, type ExpectedChunk } from '../../src/formats/chunk-id.ts'
+import type { ReadOptions } from '../../src/read-options.ts'
+import { Problems, reportingFailures } from '../../src/mount/problems.ts'
+
+const id = parseChunkId('ab'.repeat(32))
+const chunk = { id, size: 1, digest: 'sha512-256' } as const
+
+function sourceThatFails(error: unknown) {
+  return {
+    name: 'the stores',
+    read: async (_chunk: ExpectedChunk, _options?: ReadOptions): Promise<Uint8Array> => Promise.reject(error)
+  }
+}
+
+for (const [what, error, line] of [
+  ['missing', new ChunkMissingError(id, 'https://a.example'), `chunk ${id} from https://a.example: missing`],
+  ['corrupt', new ChunkCorruptError(id, '/s', 'wrong digest'), `chunk ${id} from /s: corrupt: wrong digest`],
+  ['unavailable', new StoreUnavailableError('/s', 'refused'), `chunk ${id} from /s: unavailable: refused`],
+  [
+    'late',
+    new DOMException('read: no answer within 30 s', 'TimeoutError'),
+    `chunk ${id} from the stores: read: no answer within 30 s`
+  ]
+] as const) {
+  test(`a chunk that is ${what} is one line with id, store and reason, told once`, async (t) => {
+    const lines: string[] = []
+    const problems = new Problems((text) => lines.push(text))
+    const source = reportingFailures(sourceThatFails(error), problems)
+    for (let i = 0; i < 3; i += 1) {
+      t.is(await t.throwsAsync(source.read(chunk), { any: true }), error as Error)
+      problems.request('read', error)
+    }
+    t.deepEqual(lines, [line])
+  })
+}
+
+test('a reader that left is not a failure', async (t) => {
+  const lines: string[] = []
+  const reason = new Error('left')
+  const source = reportingFailures(sourceThatFails(reason), new Problems((text) => lines.push(text)))
+  await t.throwsAsync(source.read(chunk, { signal: AbortSignal.abort(reason) }))
+  t.deepEqual(lines, [])
+})
+
+test('a line stays a line, whatever a server answered', (t) => {
+  const lines: string[] = []
+  const problems = new Problems((text) => lines.push(text))
+  problems.request('read', new Error('a\nchunk b: fine\x1b[2J'))
+  t.deepEqual(lines, ['read failed: a\\x0achunk b: fine\\x1b[2J'])
+})
+
+test('a chunk told of by request only still names chunk and store', (t) => {
+  const lines: string[] = []
+  new Problems((text) => lines.push(text)).request('read', new ChunkMissingError(id, '/s'))
+  t.deepEqual(lines, [`chunk ${id} from /s: missing`])
+})
