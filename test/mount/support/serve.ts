@@ -1,0 +1,50 @@
+// Serves one mount in a process of its own, so that tests may kill it and may look at the mount synchronously.
+//
+//     node --import=tsx test/mount/support/serve.ts '{"mountPoint":"/tmp/m","blob":1000}'
+
+import { BlobFilesystem } from '../../../src/mount/blob-filesystem.ts'
+import type { Filesystem } from '../../../src/mount/filesystem.ts'
+import { leave } from '../../../src/mount/leaving.ts'
+import { mount, type MountOptions } from '../../../src/mount/mount.ts'
+import { Problems } from '../../../src/mount/problems.ts'
+import { openTree } from './open-tree.ts'
+import { PatternReader } from './pattern-reader.ts'
+
+/** What to serve. Exactly one of `blob` (bytes of the pattern) and `archive` (path of a catar). */
+export interface Order extends Omit<MountOptions, 'report' | 'onVerbose'> {
+  mountPoint: string
+  blob?: number
+  archive?: string
+  /** Reads that never end. */
+  stuck?: boolean
+}
+
+export type Said = { ready: string } | { failed: string } | { busy: readonly string[] } | { problem: string }
+
+async function open({ blob, archive, stuck }: Order): Promise<Filesystem> {
+  if (archive !== undefined) return openTree(archive)
+  const filesystem = new BlobFilesystem(new PatternReader(blob ?? 0), { name: 'blob', mtime: -1_500_000_000n })
+  if (stuck === true) filesystem.read = () => new Promise(() => {})
+  return filesystem
+}
+
+const order = JSON.parse(process.argv[2]!) as Order
+const say = (said: Said) => process.stdout.write(`${JSON.stringify(said)}\n`)
+const filesystem = await open(order)
+const problems = new Problems((line) => say({ problem: line }))
+try {
+  const mounted = await mount(filesystem, order.mountPoint, { ...order, report: problems.request })
+  const hurry = new AbortController()
+  let signals = 0
+  process.on('SIGTERM', () => {
+    signals += 1
+    if (signals === 1) void leave(mounted, { hurry: hurry.signal, onBusy: (busy) => say({ busy }) })
+    else hurry.abort()
+  })
+  say({ ready: mounted.transport })
+  await mounted.ended
+  await filesystem[Symbol.asyncDispose]()
+} catch (error) {
+  say({ failed: (error as Error).message })
+  process.exitCode = 1
+}
