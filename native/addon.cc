@@ -10,6 +10,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   cairn::exportDecode(env, exports);
   cairn::exportDigest(env, exports);
   cairn::exportChunker(env, exports);
+  cairn::exportFiles(env, exports);
   exports.Set("cancel", Napi::Function::New(env, [](const Napi::CallbackInfo& call) {
                 cairn::Core::of(call.Env()).cancel(call[0].ToNumber().Int64Value());
               }));

@@ -8,5 +8,6 @@ namespace cairn {
 void exportDecode(Napi::Env env, Napi::Object exports);
 void exportDigest(Napi::Env env, Napi::Object exports);
 void exportChunker(Napi::Env env, Napi::Object exports);
+void exportFiles(Napi::Env env, Napi::Object exports);
 
 }  // namespace cairn
