@@ -45,7 +45,7 @@ export async function* chunkBatches(
   let letGoOfOpen = () => {}
   let reading = awaitedLater(fill())
   try {
-    for (let last = false; !last; ) {
+    for (let last = false; !last;) {
       const { block, filled } = await reading
       signal?.throwIfAborted()
       last = filled < blockSize

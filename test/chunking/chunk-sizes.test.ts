@@ -1,5 +1,10 @@
 import test from 'ava'
-import { checkedSizes, DEFAULT_CHUNK_SIZES, parseChunkSizes, parseKibibyteSizes } from '../../src/chunking/chunk-sizes.ts'
+import {
+  checkedSizes,
+  DEFAULT_CHUNK_SIZES,
+  parseChunkSizes,
+  parseKibibyteSizes
+} from '../../src/chunking/chunk-sizes.ts'
 import { OptionError } from '../../src/errors.ts'
 
 const KiB = 1024
@@ -37,7 +42,23 @@ test('desync counts in KiB', (t) => {
   t.deepEqual(parseKibibyteSizes('1:1:1'), { min: KiB, avg: KiB, max: KiB })
 })
 
-for (const text of ['', '0', '-1', '1k', '64Ki', 'K', '1:2', '1:2:3:4', '1e3', ' 64K', '129M', '64:16:256', '16:47:47', '1.K', '1P']) {
+for (const text of [
+  '',
+  '0',
+  '-1',
+  '1k',
+  '64Ki',
+  'K',
+  '1:2',
+  '1:2:3:4',
+  '1e3',
+  ' 64K',
+  '129M',
+  '64:16:256',
+  '16:47:47',
+  '1.K',
+  '1P'
+]) {
   test(`${JSON.stringify(text)} is refused by the option's name`, (t) => {
     const error = t.throws(() => parseChunkSizes(text), { instanceOf: OptionError })
     t.is(error?.option, '--chunk-size')
