@@ -1,8 +1,12 @@
 import type { AnyCommand } from './command.ts'
 
-/** Every command, loaded when it is wanted: listing an archive need not load an HTTP server. */
+/** Every command, loaded when it is wanted: listing an archive need not load an HTTP server. Help shows them in this order. */
 const LOADERS: Record<string, () => Promise<AnyCommand>> = {
-  chunk: async () => (await import('./commands/chunk.ts')).default
+  umount: async () => (await import('./commands/umount.ts')).default,
+  info: async () => (await import('./commands/info.ts')).default,
+  'list-chunks': async () => (await import('./commands/list-chunks.ts')).default,
+  chunk: async () => (await import('./commands/chunk.ts')).default,
+  verify: async () => (await import('./commands/verify.ts')).default
 }
 
 /** The commands that this command line can be about: the one it names, or all where help may be wanted. */
@@ -10,6 +14,6 @@ export async function commandsFor(argv: readonly string[]): Promise<readonly Any
   if (argv[0] === '--version') return []
   const words = argv.filter((arg, i) => !arg.startsWith('-') && argv[i - 1] !== '--config')
   const names = [words[0] ?? '', words.slice(0, 2).join(' ')]
-  const named = names.filter((name) => Object.hasOwn(LOADERS, name))
+  const named = [...new Set(names)].filter((name) => Object.hasOwn(LOADERS, name))
   return Promise.all((named.length > 0 ? named : Object.keys(LOADERS)).map((name) => LOADERS[name]!()))
 }

@@ -28,11 +28,12 @@ export default command({
     await using source = await openSource(file, values.start, terminal)
     const lines = new LineWriter(terminal)
     for await (const batch of chunkBatches(source, chosenSizes(values), { signal })) {
-      const digests = await Promise.all(batch.chunks.map(({ bytes }) => native.digest(values.digest, bytes)))
+      const plain = batch.chunks.map(({ bytes }) => bytes)
+      const ids = await native.digestMany(values.digest, plain)
       const found = batch.chunks.map(({ start, size }, i) => ({
         start: start + values.start,
         size,
-        id: chunkIdFromBytes(digests[i]!)
+        id: chunkIdFromBytes(ids.subarray(i * 32, i * 32 + 32))
       }))
       batch.release()
       for (const { start, size, id } of found) {
