@@ -10,6 +10,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   cairn::exportDecode(env, exports);
   cairn::exportDigest(env, exports);
   cairn::exportChunker(env, exports);
+  cairn::exportCompress(env, exports);
   cairn::exportFiles(env, exports);
   exports.Set("cancel", Napi::Function::New(env, [](const Napi::CallbackInfo& call) {
                 cairn::Core::of(call.Env()).cancel(call[0].ToNumber().Int64Value());
@@ -18,5 +19,13 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
 }
 
 }  // namespace
+
+void cairn::exportMaker(Napi::Object exports, const char* name, Napi::Function constructor) {
+  const Napi::Env env = exports.Env();
+  const auto make = [](const Napi::CallbackInfo& info) -> Napi::Value {
+    return static_cast<Napi::FunctionReference*>(info.Data())->New({info[0]});
+  };
+  exports.Set(name, Napi::Function::New(env, make, name, Core::of(env).keep(constructor)));
+}
 
 NODE_API_MODULE(cairn, init)

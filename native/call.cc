@@ -16,7 +16,7 @@ void Call::settle(Core& core) {
   else deferred_.Resolve(value);
 }
 
-Napi::Value begin(Call* call, Napi::Value control) {
+Napi::Value begin(std::unique_ptr<Call> call, Napi::Value control) {
   std::int64_t ticket = 0;
   if (control.IsObject()) {
     const auto options = control.As<Napi::Object>();
@@ -25,21 +25,21 @@ Napi::Value begin(Call* call, Napi::Value control) {
     if (given.IsNumber()) ticket = given.As<Napi::Number>().Int64Value();
   }
   const Napi::Promise promise = call->promise();
-  Core::of(call->Env()).start(call, ticket);
+  Core::of(call->Env()).start(call.release(), ticket);
   return promise;
 }
 
 Napi::Value errorFrom(Napi::Env env, const Failure& failure) {
-  if (failure.kind == Failure::Kind::invalid) {
+  if (failure.kind != Failure::Kind::system) {
     Napi::Error error = Napi::Error::New(env, failure.reason);
-    error.Set("code", "CHUNK_INVALID");
+    error.Set("code", failure.kind == Failure::Kind::invalid ? "CHUNK_INVALID" : "SOURCE_CHANGED");
     return error.Value();
   }
-  std::string message = std::string(uv_err_name(-failure.error)) + ": " + uv_strerror(-failure.error) + ", " +
-                        failure.reason;
+  const char* code = uv_err_name(-failure.error);
+  std::string message = std::string(code) + ": " + uv_strerror(-failure.error) + ", " + failure.reason;
   if (!failure.path.empty()) message += " '" + failure.path + "'";
   Napi::Error error = Napi::Error::New(env, message);
-  error.Set("code", uv_err_name(-failure.error));
+  error.Set("code", code);
   error.Set("syscall", failure.reason);
   if (!failure.path.empty()) error.Set("path", failure.path);
   return error.Value();
@@ -73,31 +73,15 @@ Napi::Value toUint8Array(Napi::Env env, const Digest& digest) {
   return array;
 }
 
-bool bytesOf(Napi::Value value, Bytes& bytes) {
-  napi_typedarray_type type;
-  std::size_t length = 0;
-  void* data = nullptr;
-  bool typed = false;
-  napi_is_typedarray(value.Env(), value, &typed);
-  if (!typed || napi_get_typedarray_info(value.Env(), value, &type, &length, &data, nullptr, nullptr) != napi_ok ||
-      (type != napi_uint8_array && type != napi_uint8_clamped_array)) {
-    misuse(value.Env(), "bytes must be a Uint8Array");
-    return false;
-  }
-  bytes = {static_cast<const std::uint8_t*>(data), length};
-  return true;
+Napi::Value toUint8Array(Napi::Env env, const std::vector<Digest>& digests) {
+  auto array = Napi::Uint8Array::New(env, digests.size() * sizeof(Digest));
+  if (!digests.empty()) std::memcpy(array.Data(), digests.data(), digests.size() * sizeof(Digest));
+  return array;
 }
 
 Napi::Value misuse(Napi::Env env, const std::string& message) {
-  Napi::TypeError::New(env, message).ThrowAsJavaScriptException();
+  if (!env.IsExceptionPending()) Napi::TypeError::New(env, message).ThrowAsJavaScriptException();
   return env.Undefined();
-}
-
-bool digestOf(Napi::Value value, DigestName& name) {
-  const auto known = value.IsString() ? digestNamed(value.As<Napi::String>().Utf8Value()) : std::nullopt;
-  if (known) name = *known;
-  else misuse(value.Env(), "digest must be 'sha512-256' or 'sha256'");
-  return known.has_value();
 }
 
 }  // namespace cairn

@@ -2,6 +2,7 @@
 
 #include <napi.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -53,7 +54,7 @@ class CallOf : public Call {
 };
 
 /** What every call takes last: `{ background?: boolean, ticket?: number }`. Sets the call going. */
-Napi::Value begin(Call* call, Napi::Value control);
+Napi::Value begin(std::unique_ptr<Call> call, Napi::Value control);
 
 /** An Error whose `code` is CHUNK_INVALID or the errno's name. */
 Napi::Value errorFrom(Napi::Env env, const Failure& failure);
@@ -65,12 +66,10 @@ Napi::Value cancelled(Napi::Env env);
 Napi::Value toUint8Array(Core& core, Napi::Env env, ChunkRef chunk);
 Napi::Value toUint8Array(Napi::Env env, const Digest& digest);
 
-/** Bytes of a Uint8Array (or any other view); throws a TypeError into JavaScript and returns false otherwise. */
-bool bytesOf(Napi::Value value, Bytes& bytes);
+/** All digests behind one another: 32 bytes each. */
+Napi::Value toUint8Array(Napi::Env env, const std::vector<Digest>& digests);
 
-/** Throws a TypeError into JavaScript; returned as the value of the call. */
+/** Throws a TypeError into JavaScript, unless something is thrown already; returned as the value of the call. */
 Napi::Value misuse(Napi::Env env, const std::string& message);
-
-bool digestOf(Napi::Value value, DigestName& name);
 
 }  // namespace cairn

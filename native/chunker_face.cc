@@ -2,24 +2,11 @@
 
 #include "core.hh"
 #include "faces.hh"
+#include "parse.hh"
 
 namespace cairn {
 
 namespace {
-
-bool parseSizes(Napi::Value value, ChunkSizes& sizes) {
-  if (!value.IsObject()) return misuse(value.Env(), "chunk sizes must be an object"), false;
-  const auto object = value.As<Napi::Object>();
-  const auto field = [&](const char* name) {
-    const double number = object.Get(name).ToNumber().DoubleValue();
-    return number >= 1 && number <= double(kChunkLimit) ? std::uint32_t(number) : 0;
-  };
-  sizes = {field("min"), field("avg"), field("max")};
-  if (sizes.valid()) return true;
-  Napi::RangeError::New(value.Env(), "chunk sizes must be min <= avg <= max, from 1 to 128 MiB, max at least 48")
-      .ThrowAsJavaScriptException();
-  return false;
-}
 
 /** `createChunker`'s object: cuts one stream, off the main thread and in order. */
 class StreamChunker final : public Napi::ObjectWrap<StreamChunker> {
@@ -65,12 +52,12 @@ class StreamChunker final : public Napi::ObjectWrap<StreamChunker> {
   Napi::Value push(const Napi::CallbackInfo& info) {
     auto call = std::make_unique<PushCall>(info.Env(), 1);
     PushJob& job = call->work[0];
-    if (!bytesOf(info[0], job.bytes)) return info.Env().Undefined();
+    if (!state_ || !bytesOf(info[0], job.bytes)) return info.Env().Undefined();
     call->hold(info[0]);
     job.state = state_;
     job.strand = &state_->strand;
     state_->pushes += 1;
-    return begin(call.release(), info.Env().Undefined());
+    return begin(std::move(call), info.Env().Undefined());
   }
 
   Napi::Value finish(const Napi::CallbackInfo& info) {
@@ -85,14 +72,7 @@ class StreamChunker final : public Napi::ObjectWrap<StreamChunker> {
 }  // namespace
 
 void exportChunker(Napi::Env env, Napi::Object exports) {
-  auto* made = new Napi::FunctionReference(Napi::Persistent(StreamChunker::define(env)));
-  exports.Set("createChunker", Napi::Function::New(
-                                   env,
-                                   [](const Napi::CallbackInfo& info) -> Napi::Value {
-                                     auto* made = static_cast<Napi::FunctionReference*>(info.Data());
-                                     return made->New({info[0]});
-                                   },
-                                   "createChunker", made));
+  exportMaker(exports, "createChunker", StreamChunker::define(env));
 }
 
 }  // namespace cairn

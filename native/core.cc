@@ -29,6 +29,11 @@ void Core::cancel(std::int64_t ticket) {
   for (auto entry = first; entry != last; ++entry) workers_.cancel(*entry->second, entry->second->jobs());
 }
 
+Napi::FunctionReference* Core::keep(Napi::Function constructor) {
+  kept_.push_back(std::make_unique<Napi::FunctionReference>(Napi::Persistent(constructor)));
+  return kept_.back().get();
+}
+
 void Core::stop() {
   workers_.stop();
   for (Call* call : calls_) delete call;

@@ -32,6 +32,8 @@ class Core {
   void start(Call* call, std::int64_t ticket);
   /** Drops what has not begun of every call with this ticket. */
   void cancel(std::int64_t ticket);
+  /** Keeps a constructor for as long as the environment lives. */
+  Napi::FunctionReference* keep(Napi::Function constructor);
   /** Stops the threads and forgets every call. Called at the environment's end. */
   void stop();
 
@@ -42,6 +44,7 @@ class Core {
   static void wake(napi_env env, napi_value, void* context, void*);
 
   std::shared_ptr<ChunkShelf> shelf_;
+  std::vector<std::unique_ptr<Napi::FunctionReference>> kept_;
   napi_threadsafe_function waker_ = nullptr;
   napi_env env_;
   std::mutex mutex_;

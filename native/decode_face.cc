@@ -1,38 +1,21 @@
 #include "core.hh"
 #include "decode.hh"
 #include "faces.hh"
+#include "parse.hh"
 
 namespace cairn {
 
 namespace {
 
-int hexDigit(char digit) {
-  if (digit >= '0' && digit <= '9') return digit - '0';
-  if (digit >= 'a' && digit <= 'f') return digit - 'a' + 10;
-  return -1;
-}
-
-bool parseId(Napi::Value value, Digest& id) {
-  char text[66];
-  std::size_t length = 0;
-  if (napi_get_value_string_latin1(value.Env(), value, text, sizeof text, &length) != napi_ok) length = 0;
-  bool valid = length == 64;
-  for (std::size_t i = 0; valid && i < id.size(); i += 1) {
-    const int high = hexDigit(text[2 * i]);
-    const int low = hexDigit(text[2 * i + 1]);
-    valid = high >= 0 && low >= 0;
-    id[i] = std::uint8_t(high << 4 | low);
-  }
-  if (!valid) misuse(value.Env(), "a chunk id is 64 lowercase hex digits");
-  return valid;
-}
-
 bool parseExpectation(Napi::Value value, Expectation& expected) {
   if (!value.IsObject()) return misuse(value.Env(), "what is expected must be an object"), false;
   const auto object = value.As<Napi::Object>();
-  if (!parseId(object.Get("id"), expected.id) || !digestOf(object.Get("digest"), expected.digest)) return false;
+  if (!parseId(object.Get("id"), expected.id) || !parseDigest(object.Get("digest"), expected.digest)) return false;
   const Napi::Value size = object.Get("size");
-  if (size.IsNumber()) expected.size = std::size_t(size.As<Napi::Number>().DoubleValue());
+  std::uint64_t promised = 0;
+  if (size.IsUndefined()) return true;
+  if (!parseOffset(size, "size", promised)) return false;
+  expected.size = promised;
   return true;
 }
 
@@ -44,7 +27,9 @@ bool parseSource(Napi::Value value, StoredSource& source, Call& call) {
     source.path = path.As<Napi::String>();
     const Napi::Value suffix = object.Get("suffix");
     if (suffix.IsString()) source.suffix = suffix.As<Napi::String>();
-    return true;
+    const bool plain = !source.path.empty() && source.path.find('\0') == std::string::npos;
+    if (plain && source.suffix.find('\0') == std::string::npos) return true;
+    return misuse(value.Env(), "that is no path"), false;
   }
   const Napi::Value bytes = object.Get("bytes");
   if (!bytesOf(bytes, source.bytes)) return false;
@@ -53,18 +38,27 @@ bool parseSource(Napi::Value value, StoredSource& source, Call& call) {
   return true;
 }
 
-enum class Answer { bytes, size };
+/** What is done with a chunk that turned out right. */
+enum class Use { take, verify, write };
 
 class DecodeCall final : public CallOf<DecodeJob> {
  public:
-  DecodeCall(Napi::Env env, std::size_t count, Answer answer, bool batch)
-      : CallOf(env, count), answer_(answer), batch_(batch) {}
+  DecodeCall(Napi::Env env, std::size_t count, Use use, bool batch) : CallOf(env, count), use_(use), batch_(batch) {}
 
   bool parse(std::size_t i, Napi::Value source, Napi::Value expected) {
     DecodeJob& job = work[i];
-    job.keep = answer_ == Answer::bytes;
+    job.keep = use_ == Use::take;
     if (!parseSource(source, job.source, *this) || !parseExpectation(expected, job.expected)) return false;
     job.lanes = job.expected.digest;
+    return true;
+  }
+
+  bool parseTarget(Napi::Value fd, const std::vector<std::uint64_t>& positions, Napi::Value options) {
+    if (!parseFile(fd, file_)) return false;
+    const bool sparse = options.IsObject() && options.As<Napi::Object>().Get("sparse").ToBoolean();
+    for (std::size_t i = 0; i < work.size(); i += 1) {
+      work[i].target = WriteTarget{file_->fd(), off_t(positions[i]), sparse};
+    }
     return true;
   }
 
@@ -83,35 +77,56 @@ class DecodeCall final : public CallOf<DecodeJob> {
   Napi::Value one(Core& core, DecodeJob& job) {
     if (!job.done()) return cancelled(Env());
     if (job.failure) return errorFrom(Env(), job.failure);
-    if (answer_ == Answer::bytes) return toUint8Array(core, Env(), std::move(job.plain));
+    if (use_ == Use::take) return toUint8Array(core, Env(), std::move(job.plain));
     return Napi::Number::New(Env(), double(job.size));
   }
 
-  const Answer answer_;
+  const Use use_;
   const bool batch_;
+  std::shared_ptr<OpenFile> file_;
 };
 
-Napi::Value single(const Napi::CallbackInfo& info, Answer answer, bool write) {
-  auto call = std::make_unique<DecodeCall>(info.Env(), 1, answer, false);
-  if (!call->parse(0, info[0], info[1])) return info.Env().Undefined();
-  if (!write) return begin(call.release(), info[2]);
-  if (!info[2].IsNumber() || !info[3].IsNumber()) return misuse(info.Env(), "fd and position must be numbers");
-  call->work[0].target = WriteTarget{info[2].As<Napi::Number>().Int32Value(), info[3].As<Napi::Number>().Int64Value()};
-  return begin(call.release(), info[4]);
+template <Use use>
+Napi::Value one(const Napi::CallbackInfo& info) {
+  const Napi::Value undefined = info.Env().Undefined();
+  auto call = std::make_unique<DecodeCall>(info.Env(), 1, use, false);
+  if (!call->parse(0, info[0], info[1])) return undefined;
+  if constexpr (use != Use::write) return begin(std::move(call), info[2]);
+  std::vector<std::uint64_t> position(1);
+  if (!parseOffset(info[3], "position", position[0]) || !call->parseTarget(info[2], position, info[4])) return undefined;
+  return begin(std::move(call), info[4]);
+}
+
+template <Use use>
+Napi::Value many(const Napi::CallbackInfo& info) {
+  const Napi::Value undefined = info.Env().Undefined();
+  if (!info[0].IsArray() || !info[1].IsArray()) return misuse(info.Env(), "a batch takes lists");
+  const auto sources = info[0].As<Napi::Array>();
+  const auto expecteds = info[1].As<Napi::Array>();
+  const std::uint32_t count = sources.Length();
+  if (expecteds.Length() != count) return misuse(info.Env(), "a batch's lists must be of one length");
+  auto call = std::make_unique<DecodeCall>(info.Env(), count, use, true);
+  for (std::uint32_t i = 0; i < count; i += 1) {
+    Napi::HandleScope scope(info.Env());
+    if (!call->parse(i, sources.Get(i), expecteds.Get(i))) return undefined;
+  }
+  if constexpr (use != Use::write) return begin(std::move(call), info[2]);
+  std::vector<std::uint64_t> positions;
+  if (!parseOffsets(info[3], "positions", positions)) return undefined;
+  if (positions.size() != count) return misuse(info.Env(), "a batch's lists must be of one length");
+  if (!call->parseTarget(info[2], positions, info[4])) return undefined;
+  return begin(std::move(call), info[4]);
 }
 
 }  // namespace
 
 void exportDecode(Napi::Env env, Napi::Object exports) {
-  exports.Set("decodeChunk", Napi::Function::New(env, [](const Napi::CallbackInfo& info) {
-                return single(info, Answer::bytes, false);
-              }));
-  exports.Set("verifyChunk", Napi::Function::New(env, [](const Napi::CallbackInfo& info) {
-                return single(info, Answer::size, false);
-              }));
-  exports.Set("decodeChunkTo", Napi::Function::New(env, [](const Napi::CallbackInfo& info) {
-                return single(info, Answer::size, true);
-              }));
+  exports.Set("decodeChunk", Napi::Function::New(env, one<Use::take>));
+  exports.Set("verifyChunk", Napi::Function::New(env, one<Use::verify>));
+  exports.Set("decodeChunkTo", Napi::Function::New(env, one<Use::write>));
+  exports.Set("decodeChunks", Napi::Function::New(env, many<Use::take>));
+  exports.Set("verifyChunks", Napi::Function::New(env, many<Use::verify>));
+  exports.Set("decodeChunksTo", Napi::Function::New(env, many<Use::write>));
 }
 
 }  // namespace cairn

@@ -1,15 +1,25 @@
-#include "compress.hh"
 #include "core.hh"
 #include "faces.hh"
+#include "parse.hh"
+#include "zeros.hh"
 
 namespace cairn {
 
 namespace {
 
+/** Digests one plain chunk. */
 class DigestJob final : public Job {
  public:
-  Bytes bytes;
-  void prepare(Scratch&) override { input = bytes; }
+  PlainChunk chunk;
+  Failure failure;
+  void prepare(Scratch&) override {
+    failure = chunk.load(room_, input);
+    if (failure) input = {};
+  }
+  void conclude(Scratch&) override { std::vector<std::uint8_t>().swap(room_); }
+
+ private:
+  std::vector<std::uint8_t> room_;
 };
 
 class DigestCall final : public CallOf<DigestJob> {
@@ -18,51 +28,37 @@ class DigestCall final : public CallOf<DigestJob> {
 
  protected:
   Napi::Value result(Core&) override {
-    if (!work[0].done()) return cancelled(Env());
-    return toUint8Array(Env(), work[0].digest);
+    std::vector<Digest> digests;
+    for (const DigestJob& job : work) {
+      if (!job.done()) return cancelled(Env());
+      if (job.failure) return errorFrom(Env(), job.failure);
+      digests.push_back(job.digest);
+    }
+    return toUint8Array(Env(), digests);
   }
 };
 
 Napi::Value digest(const Napi::CallbackInfo& info) {
   auto call = std::make_unique<DigestCall>(info.Env(), 1);
+  DigestJob& job = call->work[0];
   DigestName name;
-  if (!digestOf(info[0], name) || !bytesOf(info[1], call->work[0].bytes)) return info.Env().Undefined();
+  if (!parseDigest(info[0], name) || !bytesOf(info[1], job.chunk.memory)) return info.Env().Undefined();
   call->hold(info[1]);
-  // An empty view has no address, and a job without an address nothing to digest.
-  if (call->work[0].bytes.data() == nullptr) call->work[0].bytes = Bytes(reinterpret_cast<const std::uint8_t*>(""), 0);
-  call->work[0].lanes = name;
-  return begin(call.release(), info[2]);
+  job.lanes = name;
+  return begin(std::move(call), info[2]);
 }
 
-class CompressJob final : public Job {
- public:
-  Bytes plain;
-  Compression compression = Compression::zstd;
-  ChunkRef stored;
-  Failure failure;
-  void prepare(Scratch& scratch) override { failure = compress(plain, compression, scratch, stored); }
-};
-
-class CompressCall final : public CallOf<CompressJob> {
- public:
-  using CallOf::CallOf;
-
- protected:
-  Napi::Value result(Core& core) override {
-    if (!work[0].done()) return cancelled(Env());
-    if (work[0].failure) return errorFrom(Env(), work[0].failure);
-    return toUint8Array(core, Env(), std::move(work[0].stored));
+Napi::Value digestChunks(const Napi::CallbackInfo& info) {
+  auto call = std::make_unique<DigestCall>(info.Env(), 0);
+  DigestName name;
+  std::vector<PlainChunk> chunks;
+  if (!parseDigest(info[0], name) || !parseChunks(info[1], *call, chunks)) return info.Env().Undefined();
+  call->work = std::vector<DigestJob>(chunks.size());
+  for (std::size_t i = 0; i < chunks.size(); i += 1) {
+    call->work[i].chunk = std::move(chunks[i]);
+    call->work[i].lanes = name;
   }
-};
-
-Napi::Value compressChunk(const Napi::CallbackInfo& info) {
-  auto call = std::make_unique<CompressCall>(info.Env(), 1);
-  const auto compression = info[1].IsString() ? compressionNamed(info[1].As<Napi::String>().Utf8Value()) : std::nullopt;
-  if (!compression) return misuse(info.Env(), "compression must be 'zstd', 'xz' or 'gzip'");
-  if (!bytesOf(info[0], call->work[0].plain)) return info.Env().Undefined();
-  call->hold(info[0]);
-  call->work[0].compression = *compression;
-  return begin(call.release(), info[2]);
+  return begin(std::move(call), info[2]);
 }
 
 /** `createDigest`'s object: updates run off the main thread, in order. */
@@ -75,7 +71,7 @@ class StreamDigest final : public Napi::ObjectWrap<StreamDigest> {
 
   explicit StreamDigest(const Napi::CallbackInfo& info) : ObjectWrap(info) {
     DigestName name;
-    if (digestOf(info[0], name)) state_ = std::make_shared<State>(State{RollingDigest(name), {}});
+    if (parseDigest(info[0], name)) state_ = std::make_shared<State>(State{RollingDigest(name), {}});
   }
 
  private:
@@ -98,7 +94,7 @@ class StreamDigest final : public Napi::ObjectWrap<StreamDigest> {
   struct UpdateCall final : CallOf<UpdateJob> {
     using CallOf::CallOf;
     Napi::Value result(Core&) override {
-      if (work[0].last) return toUint8Array(Env(), work[0].value);
+      if (work[0].last) return toUint8Array(Env(), {work[0].value});
       return Env().Undefined();
     }
   };
@@ -117,30 +113,30 @@ class StreamDigest final : public Napi::ObjectWrap<StreamDigest> {
   }
 
   Napi::Value start(std::unique_ptr<UpdateCall> call) {
-    if (finished_) return misuse(call->Env(), "the digest is finished");
+    if (finished_) return misuse(Env(), "the digest is finished");
     finished_ = call->work[0].last;
     call->work[0].state = state_;
     call->work[0].strand = &state_->strand;
-    return begin(call.release(), Env().Undefined());
+    return begin(std::move(call), Env().Undefined());
   }
 
   std::shared_ptr<State> state_;
   bool finished_ = false;
 };
 
+Napi::Value zero(const Napi::CallbackInfo& info) {
+  Bytes bytes;
+  if (!bytesOf(info[0], bytes)) return info.Env().Undefined();
+  return Napi::Boolean::New(info.Env(), isZero(bytes));
+}
+
 }  // namespace
 
 void exportDigest(Napi::Env env, Napi::Object exports) {
   exports.Set("digest", Napi::Function::New(env, digest));
-  exports.Set("compressChunk", Napi::Function::New(env, compressChunk));
-  auto* made = new Napi::FunctionReference(Napi::Persistent(StreamDigest::define(env)));
-  exports.Set("createDigest", Napi::Function::New(
-                                  env,
-                                  [](const Napi::CallbackInfo& info) -> Napi::Value {
-                                    auto* made = static_cast<Napi::FunctionReference*>(info.Data());
-                                    return made->New({info[0]});
-                                  },
-                                  "createDigest", made));
+  exports.Set("digestMany", Napi::Function::New(env, digestChunks));
+  exports.Set("isZero", Napi::Function::New(env, zero));
+  exportMaker(exports, "createDigest", StreamDigest::define(env));
 }
 
 }  // namespace cairn

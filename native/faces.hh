@@ -8,6 +8,10 @@ namespace cairn {
 void exportDecode(Napi::Env env, Napi::Object exports);
 void exportDigest(Napi::Env env, Napi::Object exports);
 void exportChunker(Napi::Env env, Napi::Object exports);
+void exportCompress(Napi::Env env, Napi::Object exports);
 void exportFiles(Napi::Env env, Napi::Object exports);
+
+/** A function that makes an object of `constructor` from its first argument. */
+void exportMaker(Napi::Object exports, const char* name, Napi::Function constructor);
 
 }  // namespace cairn

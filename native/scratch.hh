@@ -18,12 +18,16 @@ struct ZstdFree {
 struct Scratch {
   /** Stored bytes read from a file. */
   std::vector<std::uint8_t> stored;
+  /** Plain bytes read from a file. */
+  std::vector<std::uint8_t> plain;
   std::unique_ptr<ZSTD_DCtx, ZstdFree> unzstd;
   std::unique_ptr<ZSTD_CCtx, ZstdFree> zstd;
 
   /** Gives back what an unusually large chunk has left behind. */
   void trim() {
-    if (stored.capacity() > (4u << 20)) std::vector<std::uint8_t>().swap(stored);
+    for (auto* bytes : {&stored, &plain}) {
+      if (bytes->capacity() > (4u << 20)) std::vector<std::uint8_t>().swap(*bytes);
+    }
   }
 };
 

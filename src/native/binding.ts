@@ -19,6 +19,54 @@ export interface ChunkSizes {
 
 export type Compression = 'zstd' | 'xz' | 'gzip'
 
+/** How a call waits for its turn. */
+export interface NativeControl {
+  /** Let calls without this go first: what nobody waits for yet (readahead). */
+  background?: boolean | undefined
+  /** What `cancel` will know this call by; several calls may share one. Default: it cannot be cancelled. */
+  ticket?: number | undefined
+}
+
+export interface NativeWriteOptions extends NativeControl {
+  /** Leave out aligned 4 KiB blocks of zeros: the file was truncated a moment ago, or is a fresh one. */
+  sparse?: boolean | undefined
+}
+
+/**
+ * Plain chunks: views of memory, or runs of it or of a file behind one another. `ends` are where each ends, counted
+ * from the start of `bytes`, or of the file, where the first begins at `start`.
+ */
+export type NativeChunks =
+  | { chunks: readonly Uint8Array[] }
+  | { bytes: Uint8Array; ends: readonly number[] | Float64Array }
+  | { fd: number; start: number; ends: readonly number[] | Float64Array }
+
+/** Where `storeChunks` puts what is new, and in which form. */
+export interface NativeStore {
+  /** Made when it is not there; its parent must be. */
+  directory: string
+  /** What compressed chunks are called beside the plain ones. Default: `.cacnk`. */
+  suffix?: string | undefined
+  /** Default: zstd. */
+  compression?: Compression | 'none' | undefined
+  digest: DigestName
+}
+
+export interface NativeStored {
+  /** 32 bytes a chunk, in order. */
+  ids: Uint8Array
+  /** Bytes that each chunk took in the store; 0 where it was there already. */
+  sizes: Float64Array
+}
+
+export interface NativeChunkFileOptions extends NativeControl {
+  digest: DigestName
+  /** Where the first chunk begins. Default: 0. */
+  start?: number | undefined
+  /** Whether the file ends at `end`, so that the remainder is a chunk. Default: true. */
+  final?: boolean | undefined
+}
+
 /** Rolling state of a digest over a long stream; updates run off the main thread, in order. */
 export interface NativeDigest {
   update(bytes: Uint8Array): Promise<void>
@@ -29,26 +77,97 @@ export interface NativeDigest {
 /** Cuts a stream. `push` resolves to the ends (absolute stream offsets) of the chunks that are now complete. */
 export interface NativeChunker {
   push(bytes: Uint8Array): Promise<number[]>
-  /** The end of the last chunk, or undefined where the stream ended on a cut. */
+  /** The end of the last chunk, or undefined where the stream ended on a cut. Throws while a push is under way. */
   finish(): number | undefined
 }
 
 /**
  * The compiled addon. Everything that touches chunk bytes runs on its own threads and resolves on the main one. A
- * rejection carries `code`: a system errno name (`ENOENT`, `ENOSPC` …) for files, `CHUNK_INVALID` (with the reason as
- * message) when the bytes are not the chunk.
+ * rejection (or an Error in the place of a batch's result) carries `code`: a system errno name (`ENOENT`, `ENOSPC` …)
+ * for files, `CHUNK_INVALID` (with the reason as message) when the bytes are not the chunk, `SOURCE_CHANGED` when a
+ * file ends before a chunk of it does, `ECANCELED` after `cancel`. An argument of the wrong type throws at once. Bytes
+ * handed in must not be written to, nor their buffer detached, until the call has settled; bytes that come out are the
+ * caller's. One batch is one hop, however many chunks it has.
  */
 export interface Native {
   /** Decompress (bounded), digest, compare: one hop. Resolves to exactly the plain bytes. */
-  decodeChunk(source: NativeSource, expected: NativeExpectation): Promise<Uint8Array>
+  decodeChunk(source: NativeSource, expected: NativeExpectation, control?: NativeControl): Promise<Uint8Array>
   /** The same check without handing the bytes over. Resolves to the plain size. */
-  verifyChunk(source: NativeSource, expected: NativeExpectation): Promise<number>
-  /** Decode, check, then write to `fd` at `position` (punching nothing, writing all). Resolves to the plain size. */
-  decodeChunkTo(source: NativeSource, expected: NativeExpectation, fd: number, position: number): Promise<number>
-  digest(name: DigestName, bytes: Uint8Array): Promise<Uint8Array>
+  verifyChunk(source: NativeSource, expected: NativeExpectation, control?: NativeControl): Promise<number>
+  /** Decode, check, then write to `fd` at `position`. Resolves to the plain size. */
+  decodeChunkTo(
+    source: NativeSource,
+    expected: NativeExpectation,
+    fd: number,
+    position: number,
+    options?: NativeWriteOptions
+  ): Promise<number>
+
+  /** Many chunks, each of them on its own: what could not be decoded is an Error in its place. */
+  decodeChunks(
+    sources: readonly NativeSource[],
+    expecteds: readonly NativeExpectation[],
+    control?: NativeControl
+  ): Promise<(Uint8Array | Error)[]>
+  verifyChunks(
+    sources: readonly NativeSource[],
+    expecteds: readonly NativeExpectation[],
+    control?: NativeControl
+  ): Promise<(number | Error)[]>
+  decodeChunksTo(
+    sources: readonly NativeSource[],
+    expecteds: readonly NativeExpectation[],
+    fd: number,
+    positions: readonly number[] | Float64Array,
+    options?: NativeWriteOptions
+  ): Promise<(number | Error)[]>
+
+  digest(name: DigestName, bytes: Uint8Array, control?: NativeControl): Promise<Uint8Array>
+  /** 32 bytes a chunk, in order; several are digested side by side. */
+  digestMany(
+    name: DigestName,
+    chunks: NativeChunks | readonly Uint8Array[],
+    control?: NativeControl
+  ): Promise<Uint8Array>
   createDigest(name: DigestName): NativeDigest
-  compressChunk(plain: Uint8Array, compression: Compression): Promise<Uint8Array>
+
+  compressChunk(plain: Uint8Array, compression: Compression, control?: NativeControl): Promise<Uint8Array>
+  compressChunks(
+    chunks: NativeChunks | readonly Uint8Array[],
+    compression: Compression,
+    control?: NativeControl
+  ): Promise<Uint8Array[]>
+
   createChunker(sizes: ChunkSizes): NativeChunker
+  /**
+   * Cuts a file or block device from `start` up to `end` on all threads, exactly where one chunker would. Resolves to
+   * the rows of an index table: 40 bytes a chunk, its end in the file and its id.
+   */
+  chunkFile(fd: number, end: number, sizes: ChunkSizes, options: NativeChunkFileOptions): Promise<Uint8Array>
+
+  /**
+   * Digests plain chunks and puts those that are new into a local store as casync does (temporary file, rename; neither
+   * compressed nor written when there under either name). Rejects with the first failure once everything has ended;
+   * what was stored by then stays.
+   */
+  storeChunks(chunks: NativeChunks, store: NativeStore, control?: NativeControl): Promise<NativeStored>
+
+  /** Whether every byte is zero. At once, at the speed of memory. */
+  isZero(bytes: Uint8Array): boolean
+  /**
+   * Looks through `count` rows of an index table that begin at `offset` of `bytes`: ends must grow, by at most
+   * `maxSize`. Resolves to the first row that breaks this, or -1.
+   */
+  checkIndexRows(
+    bytes: Uint8Array,
+    offset: number,
+    count: number,
+    maxSize: number,
+    control?: NativeControl
+  ): Promise<number>
+
+  /** Drops what has not begun of every call with this ticket; those reject with `ECANCELED`, a batch in its places. */
+  cancel(ticket: number): void
 }
 
 const PLACES = ['../../build/Release/cairn.node', '../../build/Debug/cairn.node']
