@@ -63,8 +63,8 @@ function parseUrl(text: string, scheme: string): Location {
   } catch {
     throw new LocationError(shown, 'is not a URL')
   }
-  // URLs of schemes that browsers do not know may lack a host; none of ours makes sense without one.
-  if (url.host === '') throw new LocationError(shown, 'the URL names no host')
+  // URL takes `https:///store` for a host called "store", and lets schemes it does not know go without one.
+  if (url.host === '' || /^[^:]+:\/\/[/?#]/.test(text)) throw new LocationError(shown, 'the URL names no host')
   return { kind: 'url', text, shown, scheme, url }
 }
 

@@ -1,0 +1,59 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import test from 'ava'
+import { LocationError, StoreInvalidError } from '../../src/errors.ts'
+import { openStore, openStores, openWritableStore } from '../../src/stores/open-store.ts'
+import { isPrunable } from '../../src/stores/store.ts'
+import { chunkIdOf, lcg } from '../support/chunks.ts'
+import { directoryFor } from '../support/directory.ts'
+import { read, storedFor } from './contract.ts'
+
+const plain = lcg(1, 5000)
+const id = chunkIdOf(plain)
+
+test('a path opens the directory there', async (t) => {
+  const directory = join(await directoryFor(t), 'store')
+  await using writable = await openWritableStore(directory)
+  t.true(isPrunable(writable))
+  await writable.put(id, await storedFor(writable, plain))
+  await using store = await openStore(directory)
+  t.is(store.name, directory)
+  t.deepEqual(await read(store, id), plain)
+})
+
+test('several stores are asked in turn', async (t) => {
+  const directory = await directoryFor(t)
+  await using first = await openWritableStore(join(directory, 'first'))
+  await using second = await openWritableStore(join(directory, 'second'))
+  await second.put(id, await storedFor(second, plain))
+  await using store = await openStores({ stores: [first.name, second.name] })
+  t.deepEqual(await read(store, id), plain)
+})
+
+test('an unknown scheme is refused by name before anything is touched', async (t) => {
+  const directory = await directoryFor(t)
+  const error = await t.throwsAsync(openStores({ stores: [join(directory, 'absent'), 'gopher://x/'] }), {
+    instanceOf: LocationError
+  })
+  t.regex(error!.message, /"gopher"/)
+})
+
+test('a directory that is not there is refused', async (t) => {
+  const directory = await directoryFor(t)
+  await t.throwsAsync(openStore(join(directory, 'absent')), { instanceOf: StoreInvalidError })
+  await writeFile(join(directory, 'file'), '')
+  await t.throwsAsync(openStores({ stores: [directory, join(directory, 'file')] }), { instanceOf: StoreInvalidError })
+})
+
+test('a group of stores cannot be written to', async (t) => {
+  await t.throwsAsync(openWritableStore('a|b'), { instanceOf: LocationError })
+})
+
+test('what configuration says of a location counts unless an option says otherwise', async (t) => {
+  const directory = await directoryFor(t)
+  const configured = () => ({ uncompressed: true })
+  await using plainStore = await openWritableStore(directory, { configured })
+  t.false(plainStore.compressed)
+  await using compressing = await openWritableStore(directory, { configured, uncompressed: false })
+  t.true(compressing.compressed)
+})
