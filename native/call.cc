@@ -79,6 +79,23 @@ Napi::Value toUint8Array(Napi::Env env, const std::vector<Digest>& digests) {
   return array;
 }
 
+bool bytesOf(Napi::Value value, Bytes& bytes) {
+  napi_typedarray_type type;
+  std::size_t length = 0;
+  void* data = nullptr;
+  bool typed = false;
+  napi_is_typedarray(value.Env(), value, &typed);
+  if (!typed || napi_get_typedarray_info(value.Env(), value, &type, &length, &data, nullptr, nullptr) != napi_ok ||
+      (type != napi_uint8_array && type != napi_uint8_clamped_array)) {
+    misuse(value.Env(), "bytes must be a Uint8Array");
+    return false;
+  }
+  // An empty view may have no address; nothing is ever read through this one.
+  static constexpr std::uint8_t nowhere = 0;
+  bytes = {length == 0 ? &nowhere : static_cast<const std::uint8_t*>(data), length};
+  return true;
+}
+
 Napi::Value misuse(Napi::Env env, const std::string& message) {
   if (!env.IsExceptionPending()) Napi::TypeError::New(env, message).ThrowAsJavaScriptException();
   return env.Undefined();

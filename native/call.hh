@@ -69,6 +69,9 @@ Napi::Value toUint8Array(Napi::Env env, const Digest& digest);
 /** All digests behind one another: 32 bytes each. */
 Napi::Value toUint8Array(Napi::Env env, const std::vector<Digest>& digests);
 
+/** The bytes of a Uint8Array, never at a null address; otherwise throws a TypeError into JavaScript and returns false. */
+bool bytesOf(Napi::Value value, Bytes& bytes);
+
 /** Throws a TypeError into JavaScript, unless something is thrown already; returned as the value of the call. */
 Napi::Value misuse(Napi::Env env, const std::string& message);
 

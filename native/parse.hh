@@ -19,7 +19,6 @@ class Call;
 // Each reads one argument. Where that is not what it must be, it throws a TypeError (or RangeError) into JavaScript and
 // returns false; the caller then returns undefined at once.
 
-bool bytesOf(Napi::Value value, Bytes& bytes);
 bool parseId(Napi::Value value, Digest& id);
 bool parseDigest(Napi::Value value, DigestName& name);
 bool parseCompression(Napi::Value value, Compression& compression);
