@@ -2,6 +2,9 @@
 // see path-names.ts); times are whole milliseconds (rounded down) and not before 1970 (clamped); inode numbers have 32
 // bits (passed on where the tree needs no more, otherwise libfuse makes its own); requests cannot be interrupted.
 
+import { constants } from 'node:fs'
+import { access } from 'node:fs/promises'
+import { delimiter, join } from 'node:path'
 import { isMainThread } from 'node:worker_threads'
 import { MountRefusedError } from '../errors.ts'
 import { answer, type Reply } from './answer.ts'
@@ -28,6 +31,9 @@ export const fuseNative: Transport = {
 
   async unavailable() {
     if (!isMainThread) return 'fuse-native works on the main thread only'
+    if (process.getuid?.() !== 0 && !(await isOnPath('fusermount'))) {
+      return 'fuse-native needs root, or the command fusermount (of libfuse 2, or a link to fusermount3)'
+    }
     try {
       loadFuseNative()
       return undefined
@@ -149,6 +155,20 @@ export function statOf(attributes: Attributes): Record<string, number> {
     mtime: time,
     ctime: time
   }
+}
+
+async function isOnPath(command: string): Promise<boolean> {
+  for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
+    if (
+      folder !== '' &&
+      (await access(join(folder, command), constants.X_OK).then(
+        () => true,
+        () => false
+      ))
+    )
+      return true
+  }
+  return false
 }
 
 function serving(mount: FuseMount, entry: MountEntry | undefined): Serving {

@@ -47,6 +47,7 @@ export async function fuseProblem(): Promise<string | undefined> {
     const { code = 'EIO' } = error as NodeJS.ErrnoException
     if (code === 'ENOENT')
       return '/dev/fuse is missing: run modprobe fuse, or give it to the container (--device /dev/fuse)'
+    if (code === 'EACCES') return '/dev/fuse may not be opened by this user; its mode is usually 0666'
     return `/dev/fuse: ${describeErrno(code)}`
   }
 }

@@ -7,6 +7,7 @@ import type { Filesystem } from '../../../src/mount/filesystem.ts'
 import { leave } from '../../../src/mount/leaving.ts'
 import { mount, type MountOptions } from '../../../src/mount/mount.ts'
 import { Problems } from '../../../src/mount/problems.ts'
+import { backgroundParent } from '../../../src/mount/background.ts'
 import { openTree } from './open-tree.ts'
 import { PatternReader } from './pattern-reader.ts'
 
@@ -29,7 +30,12 @@ async function open({ blob, archive, stuck }: Order): Promise<Filesystem> {
 }
 
 const order = JSON.parse(process.argv[2]!) as Order
-const say = (said: Said) => process.stdout.write(`${JSON.stringify(said)}\n`)
+const parent = backgroundParent()
+const say = (said: Said) => {
+  const line = JSON.stringify(said)
+  if (parent === undefined) process.stdout.write(`${line}\n`)
+  else parent.line(line)
+}
 const filesystem = await open(order)
 const problems = new Problems((line) => say({ problem: line }))
 try {
@@ -42,9 +48,11 @@ try {
     else hurry.abort()
   })
   say({ ready: mounted.transport })
+  await parent?.ready()
   await mounted.ended
   await filesystem[Symbol.asyncDispose]()
 } catch (error) {
   say({ failed: (error as Error).message })
+  await parent?.failed((error as Error).message, 1)
   process.exitCode = 1
 }
