@@ -59,7 +59,9 @@ export async function optionText(filesystem: Filesystem, options: TransportOptio
   const { lifetime } = await filesystem.attributes(ROOT_INODE)
   const seconds = lifetime === undefined ? FOREVER : Math.floor(lifetime / 1000)
   return [
-    'ro,nosuid,nodev,subtype=cairn,kernel_cache,negative_timeout=1',
+    'ro,nosuid,nodev,subtype=cairn,negative_timeout=1',
+    // What may change is read anew when its size or time did; what may not is kept for good.
+    lifetime === undefined ? 'kernel_cache' : 'auto_cache',
     `attr_timeout=${seconds},entry_timeout=${seconds}`,
     `fsname=${shorten(options.source).replace(/[\\,]/g, '\\$&')}`,
     ...(options.allowOther ? ['allow_other'] : []),

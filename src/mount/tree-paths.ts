@@ -1,14 +1,18 @@
 import type { ReadOptions } from '../read-options.ts'
-import { ROOT_INODE, type Attributes, type Filesystem, type Inode } from './filesystem.ts'
+import { ROOT_INODE, type Attributes, type Filesystem } from './filesystem.ts'
 import { nameToText, textToName } from './path-names.ts'
 
-/** Remembered paths; a directory of this many entries is still answered from memory after it was listed. */
+/** Remembered names; a directory of this many entries is still answered from memory after it was listed. */
 const MOST_REMEMBERED = 65536
 
-/** What a path-based transport needs of an inode-based tree: text paths to attributes, the latest ones remembered. */
+/**
+ * What a path-based transport needs of an inode-based tree: text paths to attributes. The latest names are remembered
+ * by their directory's inode, never by path: where a directory may be replaced by another, so is all below it.
+ */
 export class TreePaths {
   readonly #filesystem: Filesystem
   readonly #known = new Map<string, Attributes>()
+  #root: Attributes | undefined
 
   constructor(filesystem: Filesystem) {
     this.#filesystem = filesystem
@@ -16,13 +20,15 @@ export class TreePaths {
 
   /** What lies at an absolute path, as the transport spells it. Rejects as `lookup` does. */
   async at(path: string, options?: ReadOptions): Promise<Attributes> {
-    const known = this.#known.get(path)
-    if (known !== undefined) return known
-    if (path === '/') return this.#remember(path, await this.#filesystem.attributes(ROOT_INODE, options))
-    const slash = path.lastIndexOf('/')
-    const parent = await this.at(path.slice(0, slash) || '/', options)
-    const found = await this.#filesystem.lookup(parent.inode, textToName(path.slice(slash + 1)), options)
-    return this.#remember(path, found)
+    let found = this.#root ?? (await this.#filesystem.attributes(ROOT_INODE, options))
+    if (found.lifetime === undefined) this.#root = found
+    for (let start = 1; start < path.length;) {
+      const slash = path.indexOf('/', start)
+      const end = slash === -1 ? path.length : slash
+      found = await this.#child(found, path.slice(start, end), options)
+      start = end + 1
+    }
+    return found
   }
 
   /** The whole directory at `path`, `.` and `..` first. */
@@ -31,7 +37,7 @@ export class TreePaths {
     const above = await this.#filesystem.parent(directory.inode)
     const entries = [
       { name: '.', attributes: directory },
-      { name: '..', attributes: await this.#attributes(above, directory, options) }
+      { name: '..', attributes: await this.#filesystem.attributes(above, options) }
     ]
     for (let cookie = 0; ;) {
       const page = await this.#filesystem.list(directory.inode, cookie, options)
@@ -40,21 +46,24 @@ export class TreePaths {
       for (const { name, attributes } of page) {
         const text = nameToText(name)
         entries.push({ name: text, attributes })
-        this.#remember(path === '/' ? `/${text}` : `${path}/${text}`, attributes)
+        this.#remember(directory, text, attributes)
       }
       cookie = last.cookie
     }
   }
 
-  async #attributes(inode: Inode, known: Attributes, options?: ReadOptions): Promise<Attributes> {
-    return inode === known.inode ? known : this.#filesystem.attributes(inode, options)
+  async #child(parent: Attributes, text: string, options?: ReadOptions): Promise<Attributes> {
+    const known = this.#known.get(`${parent.inode}/${text}`)
+    if (known !== undefined) return known
+    const found = await this.#filesystem.lookup(parent.inode, textToName(text), options)
+    this.#remember(parent, text, found)
+    return found
   }
 
-  #remember(path: string, attributes: Attributes): Attributes {
-    if (attributes.lifetime !== undefined) return attributes
+  #remember(parent: Attributes, text: string, attributes: Attributes): void {
+    if (parent.lifetime !== undefined || attributes.lifetime !== undefined) return
     if (this.#known.size >= MOST_REMEMBERED) this.#known.delete(this.#known.keys().next().value!)
-    this.#known.set(path, attributes)
-    return attributes
+    this.#known.set(`${parent.inode}/${text}`, attributes)
   }
 }
 
