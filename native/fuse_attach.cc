@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -137,6 +138,16 @@ Detached detach(const std::string& mountPoint, AttachWay way, bool lazy) {
   }
   Fusermount unmounted = fusermount({lazy ? "-uz" : "-u", "--", mountPoint}, false);
   return {unmounted.error, unmounted.problem};
+}
+
+bool isMounted(const std::string& mountPoint, const Attached& attached) {
+  Attached there;
+  learnDevice(AT_FDCWD, mountPoint.c_str(), 0, there);
+  return there.major == attached.major && there.minor == attached.minor && (there.major != 0 || there.minor != 0);
+}
+
+void messagePair(int (&ends)[2]) {
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) ends[0] = ends[1] = -1;
 }
 
 void setReadahead(unsigned major, unsigned minor, std::uint32_t bytes) {

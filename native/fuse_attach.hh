@@ -45,6 +45,12 @@ struct Detached {
 /** Takes a mount off its mount point; EBUSY while it is in use, unless `lazy`. */
 Detached detach(const std::string& mountPoint, AttachWay way, bool lazy);
 
+/** Whether what is mounted there is still this. Asks no file system for anything. */
+bool isMounted(const std::string& mountPoint, const Attached& attached);
+
+/** Two sockets that talk as the device does, one message a read or write. -1 where there are none. */
+void messagePair(int (&ends)[2]);
+
 /** Root only, best effort: how far the kernel reads ahead of a sequential reader. */
 void setReadahead(unsigned major, unsigned minor, std::uint32_t bytes);
 

@@ -212,4 +212,23 @@ int sendGathered(int descriptor, std::uint64_t unique, std::vector<iovec>& piece
   }
 }
 
+void noticeNode(int descriptor, std::uint64_t inode) {
+  fuse_notify_inval_inode_out notice{inode, 0, 0};
+  fuse_out_header header{sizeof(header) + sizeof(notice), FUSE_NOTIFY_INVAL_INODE, 0};
+  iovec pieces[2] = {{&header, sizeof(header)}, {&notice, sizeof(notice)}};
+  [[maybe_unused]] const ssize_t written = writev(descriptor, pieces, 2);
+}
+
+void noticeName(int descriptor, std::uint64_t parent, const std::string& name) {
+  fuse_notify_inval_entry_out notice{};
+  notice.parent = parent;
+  notice.namelen = static_cast<std::uint32_t>(name.size());
+  const std::size_t length = sizeof(fuse_out_header) + sizeof(notice) + name.size() + 1;
+  fuse_out_header header{static_cast<std::uint32_t>(length), FUSE_NOTIFY_INVAL_ENTRY, 0};
+  iovec pieces[3] = {{&header, sizeof(header)},
+                     {&notice, sizeof(notice)},
+                     {const_cast<char*>(name.c_str()), name.size() + 1}};
+  [[maybe_unused]] const ssize_t written = writev(descriptor, pieces, 3);
+}
+
 }  // namespace cairn

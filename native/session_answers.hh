@@ -1,4 +1,4 @@
-// Who may answer the kernel before JavaScript is asked.
+/** Who may answer the kernel before JavaScript is asked. */
 #pragma once
 
 #include <cstdint>
@@ -13,38 +13,38 @@ namespace cairn {
 
 constexpr std::uint32_t kNoTable = ~std::uint32_t{0};
 
-// A node, and what the session has to know to serve its bytes by itself.
+/** A node, and what the session has to know to serve its bytes by itself. */
 struct Node {
   Attributes attributes;
-  // The index table its content is found in, and where in that table's bytes it starts.
+  /** The index table its content is found in, and where in that table's bytes it starts. */
   std::uint32_t table = kNoTable;
   std::uint64_t start = 0;
-  // It is known to have no extended attribute at all.
+  /** It is known to have no extended attribute at all. */
   bool bare = false;
   Milliseconds valid = kUnlimited;
 };
 
-// Directory entries as READDIRPLUS wants them, shared by everybody who is listing.
+/** Directory entries as READDIRPLUS wants them, shared by everybody who is listing. */
 struct ListedPage {
   std::vector<std::uint8_t> records;
-  // Where in `records` each entry starts.
+  /** Where in `records` each entry starts. */
   std::vector<std::uint32_t> starts;
-  // Nothing comes behind the last entry.
+  /** Nothing comes behind the last entry. */
   bool last = false;
 };
 
-// From which entry of a page to go on.
+/** From which entry of a page to go on. */
 struct ListedFrom {
   std::shared_ptr<const ListedPage> page;
-  // The offset behind which the page starts.
+  /** The offset behind which the page starts. */
   std::uint64_t start = 0;
   std::size_t entry = 0;
 };
 
-// `no` is certain and may be remembered by the kernel; `unknown` lets the next source answer.
+/** `no` is certain and may be remembered by the kernel; `unknown` lets the next source answer. */
 enum class Found { yes, no, unknown };
 
-// A source of answers. Every method may be called from every thread at once, and must not wait for anything.
+/** A source of answers. Every method may be called from every thread at once, and must not wait for anything. */
 class Answers {
  public:
   virtual ~Answers() = default;
@@ -53,9 +53,9 @@ class Answers {
   virtual Found node(std::uint64_t inode, Node& node) = 0;
   virtual Found link(std::uint64_t inode, std::string& target) = 0;
   virtual Found xattr(std::uint64_t inode, std::string_view name, std::string& value) = 0;
-  // Names, each ended by NUL, as listxattr(2) hands them out.
+  /** Names, each ended by NUL, as listxattr(2) hands them out. */
   virtual Found xattrs(std::uint64_t inode, std::string& names) = 0;
-  // Entries behind the one whose offset this is (0: from the start).
+  /** Entries behind the one whose offset this is (0: from the start). */
   virtual Found list(std::uint64_t directory, std::uint64_t offset, ListedFrom& from) = 0;
 };
 

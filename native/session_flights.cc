@@ -67,25 +67,12 @@ bool Outbox::post(Message message) {
     sleeping = messages_.empty();
     messages_.push_back(std::move(message));
   }
-  return wakeOnce(sleeping);
-}
-
-bool Outbox::post(Message first, Message second) {
-  bool sleeping;
-  {
-    std::lock_guard lock(mutex_);
-    sleeping = messages_.empty();
-    messages_.push_back(std::move(first));
-    messages_.push_back(std::move(second));
-  }
-  return wakeOnce(sleeping);
+  return !sleeping || wake_();
 }
 
 std::vector<Message> Outbox::take() {
   std::lock_guard lock(mutex_);
   return std::exchange(messages_, {});
 }
-
-bool Outbox::wakeOnce(bool sleeping) { return !sleeping || wake_(); }
 
 }  // namespace cairn

@@ -33,7 +33,10 @@ enum class Topic : std::uint32_t {
 };
 
 struct Message {
-  Topic topic;
+  Message() = default;
+  explicit Message(Topic of, std::uint64_t to = 0) : topic(of), ticket(to) {}
+
+  Topic topic = Topic::ended;
   std::uint64_t ticket = 0;
   std::uint64_t inode = 0;
   std::uint64_t position = 0;
@@ -87,13 +90,9 @@ class Outbox {
   explicit Outbox(std::function<bool()> wake) : wake_(std::move(wake)) {}
 
   bool post(Message message);
-  /** Two messages that must be read in this order. */
-  bool post(Message first, Message second);
   std::vector<Message> take();
 
  private:
-  bool wakeOnce(bool sleeping);
-
   const std::function<bool()> wake_;
   std::mutex mutex_;
   std::vector<Message> messages_;

@@ -1,4 +1,4 @@
-// A map that forgets: bounded by bytes, what was not asked for longest goes first, what is too old is not there.
+/** A map that forgets: bounded by bytes, what was not asked for longest goes first, what is too old is not there. */
 #pragma once
 
 #include <chrono>
@@ -19,14 +19,14 @@ inline Moment momentAfter(Milliseconds valid) {
   return std::chrono::steady_clock::now() + std::chrono::milliseconds(valid);
 }
 
-// How much of its validity an answer has left.
+/** How much of its validity an answer has left. */
 inline Milliseconds leftUntil(Moment expires) {
   if (expires == Moment::max()) return kUnlimited;
   const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(expires - std::chrono::steady_clock::now());
   return left.count() <= 0 ? 0 : static_cast<Milliseconds>(left.count());
 }
 
-// Safe from every thread. Values are handed out as copies.
+/** Safe from every thread. Values are handed out as copies. */
 template <class Key, class Value, class Hash = std::hash<Key>>
 class Kept {
  public:
@@ -51,7 +51,7 @@ class Kept {
     return find(key, value, expires);
   }
 
-  // `bytes` is what the value costs beside the map's own bookkeeping.
+  /** `bytes` is what the value costs beside the map's own bookkeeping. */
   void keep(Key key, Value value, std::size_t bytes, Moment expires) {
     bytes += kOverhead;
     std::lock_guard lock(mutex_);
@@ -83,7 +83,7 @@ class Kept {
   }
 
  private:
-  // Two list links, a hash node, a bucket and the allocator's own: a guess that keeps small values honest.
+  /** Two list links, a hash node, a bucket and the allocator's own: a guess that keeps small values honest. */
   static constexpr std::size_t kOverhead = 96 + 2 * sizeof(Key) + sizeof(Value);
 
   struct Place {

@@ -1,4 +1,4 @@
-// What JavaScript has answered before and the kernel may ask again.
+/** What JavaScript has answered before and the kernel may ask again. */
 #pragma once
 
 #include <string>
@@ -8,7 +8,7 @@
 
 namespace cairn {
 
-// Nodes, names, links, extended attributes and directory pages, within a budget of bytes. Safe from every thread.
+/** Nodes, names, links, extended attributes and directory pages, within a budget of bytes. Safe from every thread. */
 class Known final : public Answers {
  public:
   explicit Known(std::size_t maxBytes);
@@ -27,14 +27,14 @@ class Known final : public Answers {
   void keepXattr(std::uint64_t inode, std::string_view name, std::string_view value, Milliseconds valid);
   void keepNoXattr(std::uint64_t inode, std::string_view name, Milliseconds valid);
   void keepXattrs(std::uint64_t inode, std::string_view names, Milliseconds valid);
-  // `start` is the offset behind which the page lies: 0 for the first.
+  /** `start` is the offset behind which the page lies: 0 for the first. */
   void keepPage(std::uint64_t directory, std::uint64_t start, std::shared_ptr<const ListedPage> page,
                 Milliseconds valid);
 
-  // A reply ended inside this page, before `entry`: that is where the kernel goes on.
+  /** A reply ended inside this page, before `entry`: that is where the kernel goes on. */
   void keepInside(std::uint64_t directory, std::uint64_t start, const ListedPage& page, std::size_t entry);
 
-  // Forgets a node and, where it is a directory, its listing.
+  /** Forgets a node and, where it is a directory, its listing. */
   void dropNode(std::uint64_t inode);
   void dropName(std::uint64_t parent, std::string_view name);
 
@@ -45,7 +45,7 @@ class Known final : public Answers {
     bool exists;
     std::string bytes;
   };
-  // A directory, and the offset of the entry behind which to go on.
+  /** A directory, and the offset of the entry behind which to go on. */
   struct Position {
     std::uint64_t directory;
     std::uint64_t offset;
@@ -56,7 +56,7 @@ class Known final : public Answers {
       return std::hash<std::uint64_t>()(at.directory * 0x9e3779b97f4a7c15u ^ at.offset);
     }
   };
-  // In the middle of the page that starts behind `start`.
+  /** In the middle of the page that starts behind `start`. */
   struct Inside {
     std::uint64_t start;
     std::size_t entry;
@@ -72,7 +72,7 @@ class Known final : public Answers {
   Kept<Position, Inside, PositionHash> insides_;
 };
 
-// Where in a page to go on behind the entry of that offset; false when the entry is not in it.
+/** Where in a page to go on behind the entry of that offset; false when the entry is not in it. */
 bool findBehind(const ListedPage& page, std::uint64_t offset, std::size_t& entry);
 
 }  // namespace cairn

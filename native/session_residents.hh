@@ -1,5 +1,7 @@
-// Chunks that are in memory now, for every session of a process that is told of them. The chunk cache decides what
-// is in memory; sessions borrow it for the length of one reply.
+/**
+ * Chunks that are in memory now, for every session of a process that is told of them. The chunk cache decides what
+ * is in memory; sessions borrow it for the length of one reply.
+ */
 #pragma once
 
 #include <sys/uio.h>
@@ -21,7 +23,7 @@ struct ChunkKey {
   bool operator==(const ChunkKey& other) const { return bytes == other.bytes; }
 };
 
-// A digest is as good a hash as any.
+/** A digest is as good a hash as any. */
 struct ChunkKeyHash {
   std::size_t operator()(const ChunkKey& key) const {
     std::size_t hash;
@@ -30,7 +32,7 @@ struct ChunkKeyHash {
   }
 };
 
-// An index's rows, 40 bytes each: where the chunk ends, and its id. The bytes belong to `owner`.
+/** An index's rows, 40 bytes each: where the chunk ends, and its id. The bytes belong to `owner`. */
 class IndexRows {
  public:
   IndexRows(const std::uint8_t* rows, std::size_t count, std::shared_ptr<const void> owner)
@@ -48,7 +50,7 @@ class IndexRows {
     std::memcpy(key.bytes.data(), rows_ + row * kRow + 8, key.bytes.size());
     return key;
   }
-  // The row whose chunk holds this byte; `count()` past the end.
+  /** The row whose chunk holds this byte; `count()` past the end. */
   std::size_t find(std::uint64_t position) const;
 
  private:
@@ -61,14 +63,14 @@ class IndexRows {
 struct Resident {
   const std::uint8_t* data = nullptr;
   std::size_t size = 0;
-  // Keeps `data` where it is.
+  /** Keeps `data` where it is. */
   std::shared_ptr<const void> owner;
-  // All zeros: `data` is nothing.
+  /** All zeros: `data` is nothing. */
   bool zeros = false;
   bool used = false;
 };
 
-// What one reply is made of: where its bytes are, and what keeps them there.
+/** What one reply is made of: where its bytes are, and what keeps them there. */
 struct Borrowed {
   std::vector<iovec> pieces;
   std::vector<std::shared_ptr<const void>> owners;
@@ -81,22 +83,22 @@ struct Borrowed {
   void addZeros(std::uint64_t size);
 };
 
-// Safe from every thread.
+/** Safe from every thread. */
 class Residents {
  public:
   void publish(const ChunkKey& key, const std::uint8_t* data, std::size_t size, std::shared_ptr<const void> owner);
-  // A chunk of nothing but zeros is always in memory.
+  /** A chunk of nothing but zeros is always in memory. */
   void publishZeros(const ChunkKey& key, std::size_t size);
   void withdraw(const ChunkKey& key);
 
-  // Adds `[position, position + length)` of what the index describes; false when not all of it is in memory.
+  /** Adds `[position, position + length)` of what the index describes; false when not all of it is in memory. */
   bool borrow(const IndexRows& index, std::uint64_t position, std::uint64_t length, Borrowed& borrowed);
 
-  // Whether the chunk of that row holds nothing but zeros, as far as is known without looking into it.
+  /** Whether the chunk of that row holds nothing but zeros, as far as is known without looking into it. */
   bool isZeros(const IndexRows& index, std::size_t row);
   bool knowsZeros();
 
-  // Which chunks were borrowed since this was last called.
+  /** Which chunks were borrowed since this was last called. */
   std::vector<ChunkKey> takeUsed();
 
   std::size_t count();

@@ -1,0 +1,343 @@
+/** What the receiving threads answer by themselves, and what they ask JavaScript when they cannot. */
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "fuse_attach.hh"
+#include "session.hh"
+
+namespace cairn {
+
+namespace {
+
+/** JavaScript's numbers end here. No archive reaches it, so no honest question lies behind. */
+constexpr std::uint64_t kSafe = (std::uint64_t{1} << 53) - 1;
+
+constexpr std::uint32_t kDirectory = 0040000;
+constexpr std::uint32_t kRegular = 0100000;
+constexpr std::uint32_t kKind = 0170000;
+
+Message ranMessage(const Run& run) {
+  Message message(Topic::ran);
+  message.inode = run.inode;
+  message.position = run.start;
+  message.length = run.length;
+  return message;
+}
+
+}  // namespace
+
+void Session::serveInit(FuseRequest& request, int descriptor) {
+  fuse_init_in asked;
+  if (initialised_ || !request.takeAtLeast(asked, 16)) {
+    sendReply(descriptor, request.unique(), EINVAL);
+    return;
+  }
+  InitWishes wishes;
+  wishes.defaultPermissions = options_.defaultPermissions;
+  wishes.keepListings = options_.keepListings;
+  wishes.readahead = options_.readahead;
+  wishes.pages = options_.pages;
+  const InitAnswer answer = negotiate(asked, wishes);
+  withoutOpen_ = answer.withoutOpen;
+  withoutOpendir_ = answer.withoutOpendir;
+  if (answer.error != 0) {
+    sendReply(descriptor, request.unique(), answer.error);
+    broken_ = answer.error;
+    stopping_ = true;
+    Message ended(Topic::ended);
+    ended.length = static_cast<std::uint64_t>(answer.error);
+    outbox_.post(std::move(ended));
+    return;
+  }
+  if (!answer.again) initialised_ = true;
+  sendReply(descriptor, request.unique(), 0, &answer.reply, sizeof(answer.reply));
+  if (answer.again) return;
+  setReadahead(options_.major, options_.minor, options_.readahead);
+  startOthers();
+  post(Message(Topic::started));
+}
+
+Found Session::findNode(std::uint64_t inode, Node& node) {
+  for (const auto& source : sources_) {
+    const Found found = source->node(inode, node);
+    if (found != Found::unknown) return found;
+  }
+  return known_.node(inode, node);
+}
+
+void Session::sendNode(int descriptor, std::uint64_t unique, bool entry, const Node& node) {
+  if (entry) {
+    const fuse_entry_out reply = entryReply(node.attributes, node.valid);
+    sendReply(descriptor, unique, 0, &reply, sizeof(reply));
+  } else {
+    const fuse_attr_out reply = attributesReply(node.attributes, node.valid);
+    sendReply(descriptor, unique, 0, &reply, sizeof(reply));
+  }
+}
+
+void Session::serveLookup(FuseRequest& request, int descriptor) {
+  std::string_view name;
+  if (!request.takeName(name)) {
+    sendReply(descriptor, request.unique(), EINVAL);
+    return;
+  }
+  if (name.size() > 255) {
+    sendReply(descriptor, request.unique(), ENAMETOOLONG);
+    return;
+  }
+  Node child;
+  Milliseconds valid = kUnlimited;
+  Found found = Found::unknown;
+  for (std::size_t i = 0; i < sources_.size() && found == Found::unknown; i += 1) {
+    found = sources_[i]->lookup(request.node(), name, child, valid);
+  }
+  if (found == Found::unknown) found = known_.lookup(request.node(), name, child, valid);
+  if (found == Found::yes) {
+    child.valid = std::min(child.valid, valid);
+    sendNode(descriptor, request.unique(), true, child);
+  } else if (found == Found::no) {
+    const fuse_entry_out reply = absentReply(valid);
+    sendReply(descriptor, request.unique(), 0, &reply, sizeof(reply));
+  } else {
+    Flight flight;
+    flight.name = name;
+    ask(Topic::lookup, request, descriptor, std::move(flight), Message());
+  }
+}
+
+void Session::serveAttributes(FuseRequest& request, int descriptor) {
+  Node node;
+  if (findNode(request.node(), node) == Found::yes) {
+    sendNode(descriptor, request.unique(), false, node);
+  } else {
+    ask(Topic::attributes, request, descriptor, {}, Message());
+  }
+}
+
+void Session::serveLink(FuseRequest& request, int descriptor) {
+  std::string target;
+  Found found = Found::unknown;
+  for (std::size_t i = 0; i < sources_.size() && found == Found::unknown; i += 1) {
+    found = sources_[i]->link(request.node(), target);
+  }
+  if (found == Found::unknown) found = known_.link(request.node(), target);
+  if (found == Found::yes) {
+    sendReply(descriptor, request.unique(), 0, target.data(), target.size());
+  } else if (found == Found::no) {
+    sendReply(descriptor, request.unique(), EINVAL);
+  } else {
+    ask(Topic::link, request, descriptor, {}, Message());
+  }
+}
+
+void Session::serveOpen(FuseRequest& request, int descriptor) {
+  fuse_open_in asked;
+  const bool directory = request.opcode() == FUSE_OPENDIR;
+  if (!request.take(asked)) {
+    sendReply(descriptor, request.unique(), EINVAL);
+  } else if ((asked.flags & O_ACCMODE) != O_RDONLY) {
+    sendReply(descriptor, request.unique(), EROFS);
+  } else if (directory ? withoutOpendir_ : withoutOpen_) {
+    // The last time it asks: from now on it opens by itself, and keeps what it has cached.
+    sendReply(descriptor, request.unique(), ENOSYS);
+  } else {
+    fuse_open_out reply{};
+    reply.open_flags = directory ? (options_.keepListings ? FOPEN_CACHE_DIR | FOPEN_KEEP_CACHE : 0) : FOPEN_KEEP_CACHE;
+    sendReply(descriptor, request.unique(), 0, &reply, sizeof(reply));
+  }
+}
+
+void Session::serveRead(FuseRequest& request, int descriptor) {
+  fuse_read_in asked;
+  if (!request.take(asked)) {
+    sendReply(descriptor, request.unique(), EINVAL);
+    return;
+  }
+  Node node;
+  const bool known = findNode(request.node(), node) == Found::yes;
+  if (asked.offset > kSafe || (known && asked.offset >= node.attributes.size)) {
+    sendReply(descriptor, request.unique(), 0);
+    return;
+  }
+  std::uint64_t length = asked.size;
+  if (known) {
+    if ((node.attributes.mode & kKind) == kDirectory) {
+      sendReply(descriptor, request.unique(), EISDIR);
+      return;
+    }
+    length = std::min(length, node.attributes.size - asked.offset);
+    Borrowed borrowed;
+    borrowed.pieces.reserve(32);
+    borrowed.pieces.emplace_back();
+    if ((node.attributes.mode & kKind) == kRegular && contents_.borrow(node, asked.offset, length, borrowed)) {
+      sendGathered(descriptor, request.unique(), borrowed.pieces, borrowed.length);
+      Run run;
+      if (runs_.note(request.node(), asked.offset, length, run)) {
+        post(ranMessage(run));
+      }
+      return;
+    }
+  }
+  Flight flight;
+  flight.offset = asked.offset;
+  flight.size = asked.size;
+  Message message(Topic::read);
+  message.position = asked.offset;
+  message.length = asked.size;
+  message.unknown = !known;
+  // What was read until here comes first, so that JavaScript sees one reader, not one who jumps.
+  Run run;
+  if (known && runs_.pass(request.node(), asked.offset, length, run)) {
+    post(ranMessage(run));
+  }
+  ask(Topic::read, request, descriptor, std::move(flight), std::move(message));
+}
+
+void Session::serveList(FuseRequest& request, int descriptor) {
+  fuse_read_in asked;
+  if (!request.take(asked) || asked.offset > kSafe) {
+    sendReply(descriptor, request.unique(), EINVAL);
+    return;
+  }
+  ListedFrom from;
+  Found found = Found::unknown;
+  for (std::size_t i = 0; i < sources_.size() && found == Found::unknown; i += 1) {
+    found = sources_[i]->list(request.node(), asked.offset, from);
+  }
+  if (found == Found::unknown) found = known_.list(request.node(), asked.offset, from);
+  if (found == Found::yes) {
+    sendPage(descriptor, request.unique(), request.node(), from, asked.size, request.opcode() == FUSE_READDIRPLUS);
+  } else if (found == Found::no) {
+    sendReply(descriptor, request.unique(), ENOTDIR);
+  } else {
+    Flight flight;
+    flight.offset = asked.offset;
+    flight.size = asked.size;
+    Message message(Topic::list);
+    message.position = asked.offset;
+    ask(Topic::list, request, descriptor, std::move(flight), std::move(message));
+  }
+}
+
+void Session::sendPage(int descriptor, std::uint64_t unique, std::uint64_t directory, const ListedFrom& from,
+                       std::uint32_t size, bool plus) {
+  const ListedPage& page = *from.page;
+  std::size_t entry = from.entry;
+  std::size_t length = 0;
+  if (plus) {
+    const std::size_t start = entry < page.starts.size() ? page.starts[entry] : page.records.size();
+    for (; entry < page.starts.size(); entry += 1) {
+      const std::size_t next = entry + 1 < page.starts.size() ? page.starts[entry + 1] : page.records.size();
+      if (next - start > size) break;
+      length = next - start;
+    }
+    sendReply(descriptor, unique, 0, page.records.data() + start, length);
+  } else {
+    std::vector<std::uint8_t> records;
+    for (; entry < page.starts.size(); entry += 1) {
+      const Listed listed = listedAt(page.records.data() + page.starts[entry]);
+      if (records.size() + listed.direntLength > size) break;
+      records.insert(records.end(), listed.dirent, listed.dirent + listed.direntLength);
+    }
+    sendReply(descriptor, unique, 0, records.data(), records.size());
+  }
+  known_.keepInside(directory, from.start, page, entry);
+}
+
+void Session::sendSized(int descriptor, std::uint64_t unique, std::uint32_t size, std::string_view text) {
+  if (size == 0) {
+    const fuse_getxattr_out reply{static_cast<std::uint32_t>(text.size()), 0};
+    sendReply(descriptor, unique, 0, &reply, sizeof(reply));
+  } else if (text.size() > size) {
+    sendReply(descriptor, unique, ERANGE);
+  } else {
+    sendReply(descriptor, unique, 0, text.data(), text.size());
+  }
+}
+
+void Session::serveXattr(FuseRequest& request, int descriptor) {
+  fuse_getxattr_in asked;
+  std::string_view name;
+  if (!request.take(asked) || !request.takeName(name)) {
+    sendReply(descriptor, request.unique(), EINVAL);
+    return;
+  }
+  std::string value;
+  Found found = Found::unknown;
+  for (std::size_t i = 0; i < sources_.size() && found == Found::unknown; i += 1) {
+    found = sources_[i]->xattr(request.node(), name, value);
+  }
+  if (found == Found::unknown) found = known_.xattr(request.node(), name, value);
+  if (found == Found::yes) {
+    sendSized(descriptor, request.unique(), asked.size, value);
+  } else if (found == Found::no) {
+    sendReply(descriptor, request.unique(), ENODATA);
+  } else {
+    Flight flight;
+    flight.size = asked.size;
+    flight.name = name;
+    ask(Topic::xattr, request, descriptor, std::move(flight), Message());
+  }
+}
+
+void Session::serveXattrs(FuseRequest& request, int descriptor) {
+  fuse_getxattr_in asked;
+  if (!request.take(asked)) {
+    sendReply(descriptor, request.unique(), EINVAL);
+    return;
+  }
+  std::string names;
+  Found found = Found::unknown;
+  for (std::size_t i = 0; i < sources_.size() && found == Found::unknown; i += 1) {
+    found = sources_[i]->xattrs(request.node(), names);
+  }
+  if (found == Found::unknown) found = known_.xattrs(request.node(), names);
+  if (found == Found::yes) {
+    sendSized(descriptor, request.unique(), asked.size, names);
+  } else {
+    Flight flight;
+    flight.size = asked.size;
+    ask(Topic::xattrs, request, descriptor, std::move(flight), Message());
+  }
+}
+
+void Session::serveSeek(FuseRequest& request, int descriptor) {
+  fuse_lseek_in asked;
+  if (!request.take(asked) || (asked.whence != SEEK_DATA && asked.whence != SEEK_HOLE)) {
+    sendReply(descriptor, request.unique(), EINVAL);
+    return;
+  }
+  Node node;
+  if (findNode(request.node(), node) == Found::yes) {
+    sendSeek(descriptor, request.unique(), node, asked.offset, asked.whence);
+    return;
+  }
+  Flight flight;
+  flight.offset = asked.offset;
+  flight.size = asked.whence;
+  ask(Topic::attributes, request, descriptor, std::move(flight), Message());
+}
+
+void Session::sendSeek(int descriptor, std::uint64_t unique, const Node& node, std::uint64_t offset,
+                       std::uint32_t whence) {
+  fuse_lseek_out reply{};
+  const int error = contents_.seek(node, offset, whence == SEEK_HOLE, reply.offset);
+  sendReply(descriptor, unique, error, &reply, error == 0 ? sizeof(reply) : 0);
+}
+
+void Session::serveInterrupt(FuseRequest& request, int descriptor) {
+  fuse_interrupt_in asked;
+  if (!request.take(asked)) return;
+  const std::uint64_t ticket = flights_.ticketOf(asked.unique);
+  if (ticket != 0) {
+    post(Message(Topic::interrupted, ticket));
+  } else {
+    // It may be on its way to another thread: the kernel says it again when it still waits for an answer.
+    sendReply(descriptor, request.unique(), EAGAIN);
+  }
+}
+
+}  // namespace cairn
