@@ -48,7 +48,9 @@ const DEADLINE = 30_000
  * to dispose after `ended`. Rejects with MountRefusedError, saying what to do, and leaves nothing behind.
  */
 export async function mount(filesystem: Filesystem, path: string, options: MountOptions = {}): Promise<Mounted> {
-  const { allowOther = false, defaultPermissions = false, source = filesystem.name, onVerbose } = options
+  const { allowOther = false, source = filesystem.name, onVerbose } = options
+  // Whoever lets others in lets them see no more than the archive's permissions allow.
+  const defaultPermissions = allowOther || options.defaultPermissions === true
   const problem = (await fuseProblem()) ?? (allowOther ? await allowOtherProblem() : undefined)
   if (problem !== undefined) throw new MountRefusedError(path, problem)
   const mountPoint = await prepareMountPoint(path, options)

@@ -11,7 +11,7 @@ const MOST_REMEMBERED = 4096
 /** What `reportingFailures` needs of a chunk source. */
 interface ReadsChunks {
   readonly name: string
-  read(chunk: ExpectedChunk, options?: ReadOptions): Promise<Uint8Array>
+  read(chunk: ExpectedChunk, options?: ReadOptions & { ahead?: boolean | undefined }): Promise<Uint8Array>
 }
 
 /** Tells, one line each, why requests failed: the program that asked sees only an errno. */
@@ -62,18 +62,18 @@ export class Problems {
 
 /**
  * A chunk source that tells of every chunk it could not deliver, by id: the one place where the id is known, whatever
- * went wrong, a passed deadline included. A reader that merely left is no failure.
+ * went wrong, a passed deadline included. A reader that merely left is no failure, nor is what nobody has asked for yet.
  */
 export function reportingFailures<S extends ReadsChunks>(source: S, problems: Problems): S {
   return new Proxy(source, {
     get(target, key) {
       if (key === 'read') {
-        return async (chunk: ExpectedChunk, options?: ReadOptions) => {
+        return async (chunk: ExpectedChunk, options?: Parameters<S['read']>[1]) => {
           try {
             return await target.read(chunk, options)
           } catch (error) {
-            const left = options?.signal?.aborted === true && !isTimeout(error)
-            if (!left) problems.chunk(chunk.id, target.name, error)
+            if (options?.ahead !== true && !hasLeft(error, options?.signal))
+              problems.chunk(chunk.id, target.name, error)
             throw error
           }
         }
@@ -84,8 +84,10 @@ export function reportingFailures<S extends ReadsChunks>(source: S, problems: Pr
   })
 }
 
-function isTimeout(error: unknown): boolean {
-  return error instanceof DOMException && error.name === 'TimeoutError'
+/** A passed deadline aborts as well, but is a failure all the same. */
+function hasLeft(error: unknown, signal: AbortSignal | undefined): boolean {
+  if (error instanceof DOMException && error.name === 'TimeoutError') return false
+  return signal?.aborted === true || (error instanceof DOMException && error.name === 'AbortError')
 }
 
 function storeOf(error: unknown): string | undefined {

@@ -10,7 +10,8 @@ const chunk = { id, size: 1, digest: 'sha512-256' } as const
 function sourceThatFails(error: unknown) {
   return {
     name: 'the stores',
-    read: async (_chunk: ExpectedChunk, _options?: ReadOptions): Promise<Uint8Array> => Promise.reject(error)
+    read: async (_chunk: ExpectedChunk, _options?: ReadOptions & { ahead?: boolean }): Promise<Uint8Array> =>
+      Promise.reject(error)
   }
 }
 
@@ -41,6 +42,14 @@ test('a reader that left is not a failure', async (t) => {
   const reason = new Error('left')
   const source = reportingFailures(sourceThatFails(reason), new Problems((text) => lines.push(text)))
   await t.throwsAsync(source.read(chunk, { signal: AbortSignal.abort(reason) }))
+  t.deepEqual(lines, [])
+})
+
+test('what nobody has asked for yet is not told', async (t) => {
+  const lines: string[] = []
+  const missing = new ChunkMissingError(id, '/s')
+  const source = reportingFailures(sourceThatFails(missing), new Problems((text) => lines.push(text)))
+  await t.throwsAsync(source.read(chunk, { ahead: true }))
   t.deepEqual(lines, [])
 })
 
