@@ -11,6 +11,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   cairn::exportDigest(env, exports);
   cairn::exportChunker(env, exports);
   cairn::exportCompress(env, exports);
+  cairn::exportIndex(env, exports);
+  cairn::exportStore(env, exports);
   cairn::exportFiles(env, exports);
   cairn::exportSession(env, exports);
   exports.Set("cancel", Napi::Function::New(env, [](const Napi::CallbackInfo& call) {

@@ -9,6 +9,8 @@ void exportDecode(Napi::Env env, Napi::Object exports);
 void exportDigest(Napi::Env env, Napi::Object exports);
 void exportChunker(Napi::Env env, Napi::Object exports);
 void exportCompress(Napi::Env env, Napi::Object exports);
+void exportIndex(Napi::Env env, Napi::Object exports);
+void exportStore(Napi::Env env, Napi::Object exports);
 void exportFiles(Napi::Env env, Napi::Object exports);
 
 /** A function that makes an object of `constructor` from its first argument. */

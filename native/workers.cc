@@ -83,9 +83,10 @@ void Workers::stop() {
   threads_.clear();
 }
 
-std::size_t Workers::take(Job** taken) {
+std::size_t Workers::take(Job** taken, Scratch& scratch) {
   std::unique_lock lock(mutex_);
   while (!stopping_ && foreground_.length + background_.length == 0) {
+    scratch.trim();
     idle_ += 1;
     wake_.wait(lock);
     idle_ -= 1;
@@ -109,7 +110,7 @@ std::size_t Workers::take(Job** taken) {
 void Workers::run() {
   Scratch scratch;
   Job* taken[kLanes];
-  while (std::size_t count = take(taken)) {
+  while (std::size_t count = take(taken, scratch)) {
     Bytes inputs[kLanes];
     Digest digests[kLanes];
     Job* digested[kLanes];
@@ -126,7 +127,6 @@ void Workers::run() {
       taken[i]->conclude(scratch);
       finish(taken[i]);
     }
-    scratch.trim();
   }
 }
 

@@ -102,7 +102,7 @@ class Workers {
   };
 
   void run();
-  std::size_t take(Job** taken);
+  std::size_t take(Job** taken, Scratch& scratch);
   void finish(Job* job);
   void advance(Strand& strand);
 

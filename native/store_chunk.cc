@@ -1,0 +1,135 @@
+#include "store_chunk.hh"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace cairn {
+
+namespace {
+
+bool exists(const std::string& path) {
+  struct stat about;
+  return ::lstat(path.c_str(), &about) == 0;
+}
+
+/** A file that is gone again unless `publish` gave it its name; and an empty directory goes with it. */
+class TemporaryFile {
+ public:
+  TemporaryFile(std::string directory, std::string final) : directory_(std::move(directory)), final_(std::move(final)) {}
+  ~TemporaryFile() {
+    if (fd_ >= 0) ::close(fd_);
+    if (name_.empty()) return;
+    ::unlink(name_.c_str());
+    ::rmdir(directory_.c_str());
+  }
+
+  Failure create(const std::string& store, const std::string& base) {
+    // Another process may remove the empty directory between our making it and our using it; not for ever, though.
+    for (int attempt = 0; attempt < 8; attempt += 1) {
+      std::uint64_t random = 0;
+      if (::getrandom(&random, sizeof random, 0) != sizeof random) return Failure::System(errno, "getrandom");
+      char digits[17];
+      std::snprintf(digits, sizeof digits, "%016lx", static_cast<unsigned long>(random));
+      std::string name = base + "." + digits + ".tmp";
+      fd_ = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0444);
+      if (fd_ >= 0) {
+        name_ = std::move(name);
+        return {};
+      }
+      if (errno == EEXIST) continue;
+      if (errno != ENOENT) return Failure::System(errno, "open", name);
+      if (::mkdir(store.c_str(), 0777) != 0 && errno != EEXIST) return Failure::System(errno, "mkdir", store);
+      if (::mkdir(directory_.c_str(), 0777) != 0 && errno != EEXIST) return Failure::System(errno, "mkdir", directory_);
+    }
+    return Failure::System(ENOENT, "open", base);
+  }
+
+  Failure write(Bytes bytes) {
+    if (Failure failure = writeFully(fd_, bytes, 0)) return Failure::System(failure.error, failure.reason, name_);
+    const int fd = std::exchange(fd_, -1);
+    // Some network file systems tell only here that there was no room.
+    return ::close(fd) == 0 ? Failure() : Failure::System(errno, "close", name_);
+  }
+
+  /** `fresh` stays false where somebody else was faster. */
+  Failure publish(bool& fresh) {
+    if (::renameat2(AT_FDCWD, name_.c_str(), AT_FDCWD, final_.c_str(), RENAME_NOREPLACE) == 0) return renamed(fresh);
+    if (errno == EEXIST) return {};
+    // Not every file system has that; a hard link does not replace anything either, but not every one has those.
+    if (::link(name_.c_str(), final_.c_str()) == 0) {
+      fresh = true;
+      ::unlink(name_.c_str());
+      name_.clear();
+      return {};
+    }
+    if (errno == EEXIST || exists(final_)) return {};
+    if (::rename(name_.c_str(), final_.c_str()) != 0) return Failure::System(errno, "rename", final_);
+    return renamed(fresh);
+  }
+
+ private:
+  Failure renamed(bool& fresh) {
+    fresh = true;
+    name_.clear();
+    return {};
+  }
+
+  const std::string directory_;
+  const std::string final_;
+  std::string name_;
+  int fd_ = -1;
+};
+
+}  // namespace
+
+std::string idText(const Digest& id) {
+  constexpr char digits[] = "0123456789abcdef";
+  std::string text;
+  for (const std::uint8_t byte : id) {
+    text += digits[byte >> 4];
+    text += digits[byte & 15];
+  }
+  return text;
+}
+
+Failure storeChunk(const LocalTarget& target, const Digest& id, Bytes plain, Scratch& scratch, std::size_t& took) {
+  took = 0;
+  const std::string text = idText(id);
+  const std::string directory = target.directory + "/" + text.substr(0, 4);
+  const std::string base = directory + "/" + text;
+  if (exists(base) || exists(base + target.suffix)) return {};
+
+  Bytes stored = plain;
+  ChunkRef compressed;
+  if (target.compression) {
+    if (Failure failure = compress(plain, *target.compression, scratch, compressed)) return failure;
+    stored = compressed->bytes();
+  }
+  TemporaryFile file(directory, target.compression ? base + target.suffix : base);
+  bool fresh = false;
+  Failure failure = file.create(target.directory, base);
+  if (!failure) failure = file.write(stored);
+  if (!failure) failure = file.publish(fresh);
+  if (fresh) took = stored.size();
+  return failure;
+}
+
+void StoreJob::prepare(Scratch&) {
+  failure = chunk.load(room_, input);
+  if (!failure && input.empty()) failure = Failure::Invalid("empty");
+  if (!failure && input.size() >= kChunkLimit) failure = Failure::Invalid("128 MiB or more");
+  if (failure) input = {};
+}
+
+void StoreJob::conclude(Scratch& scratch) {
+  if (!failure) failure = storeChunk(*target, digest, input, scratch, took);
+  std::vector<std::uint8_t>().swap(room_);
+}
+
+}  // namespace cairn

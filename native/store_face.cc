@@ -1,0 +1,69 @@
+#include "core.hh"
+#include "faces.hh"
+#include "parse.hh"
+#include "store_chunk.hh"
+
+namespace cairn {
+
+namespace {
+
+bool parseTarget(Napi::Value value, LocalTarget& target, DigestName& digest) {
+  if (!value.IsObject()) return misuse(value.Env(), "a store must be an object"), false;
+  const auto object = value.As<Napi::Object>();
+  const Napi::Value directory = object.Get("directory");
+  const Napi::Value suffix = object.Get("suffix");
+  const Napi::Value compression = object.Get("compression");
+  if (directory.IsString()) target.directory = directory.As<Napi::String>();
+  if (suffix.IsString()) target.suffix = suffix.As<Napi::String>();
+  const bool named = !target.directory.empty() && target.directory.find('\0') == std::string::npos;
+  const bool told = !target.suffix.empty() && target.suffix.find('\0') == std::string::npos;
+  if (!named || !told) return misuse(value.Env(), "a store needs a directory and a suffix"), false;
+  const bool plain = compression.IsString() && compression.As<Napi::String>().Utf8Value() == "none";
+  if (plain) target.compression.reset();
+  else if (!compression.IsUndefined() && !parseCompression(compression, *target.compression)) return false;
+  return parseDigest(object.Get("digest"), digest);
+}
+
+class StoreCall final : public CallOf<StoreJob> {
+ public:
+  explicit StoreCall(Napi::Env env) : CallOf(env, 0) {}
+
+ protected:
+  Napi::Value result(Core&) override {
+    auto sizes = Napi::Float64Array::New(Env(), work.size());
+    std::vector<Digest> ids;
+    for (std::size_t i = 0; i < work.size(); i += 1) {
+      if (work[i].failure) return errorFrom(Env(), work[i].failure);
+      if (!work[i].done()) return cancelled(Env());
+      sizes[i] = double(work[i].took);
+      ids.push_back(work[i].digest);
+    }
+    auto stored = Napi::Object::New(Env());
+    stored.Set("ids", toUint8Array(Env(), ids));
+    stored.Set("sizes", sizes);
+    return stored;
+  }
+};
+
+Napi::Value storeChunks(const Napi::CallbackInfo& info) {
+  auto call = std::make_unique<StoreCall>(info.Env());
+  auto target = std::make_shared<LocalTarget>();
+  DigestName digest;
+  std::vector<PlainChunk> chunks;
+  if (!parseChunks(info[0], *call, chunks) || !parseTarget(info[1], *target, digest)) return info.Env().Undefined();
+  call->work = std::vector<StoreJob>(chunks.size());
+  for (std::size_t i = 0; i < chunks.size(); i += 1) {
+    call->work[i].chunk = std::move(chunks[i]);
+    call->work[i].target = target;
+    call->work[i].lanes = digest;
+  }
+  return begin(std::move(call), info[2]);
+}
+
+}  // namespace
+
+void exportStore(Napi::Env env, Napi::Object exports) {
+  exports.Set("storeChunks", Napi::Function::New(env, storeChunks));
+}
+
+}  // namespace cairn
