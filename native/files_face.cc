@@ -1,4 +1,6 @@
+#include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <napi.h>
 #include <string.h>
 #include <unistd.h>
@@ -245,6 +247,11 @@ Napi::Value openRestore(const Napi::CallbackInfo& call) {
   return face;
 }
 
+/** matchesPattern(pattern, name): as the C library does for shells, where a leading period has to be matched by one. */
+Napi::Value matchesPattern(const Napi::CallbackInfo& call) {
+  return Napi::Boolean::New(call.Env(), fnmatch(textOf(call[0]).c_str(), textOf(call[1]).c_str(), FNM_PERIOD) == 0);
+}
+
 }  // namespace
 
 void exportFiles(Napi::Env env, Napi::Object exports) {
@@ -252,6 +259,7 @@ void exportFiles(Napi::Env env, Napi::Object exports) {
   exports.Set("closeDescriptor", Napi::Function::New(env, closeDescriptor));
   exports.Set("fillFromFiles", Napi::Function::New(env, fill));
   exports.Set("lookupOwner", Napi::Function::New(env, lookupOwner));
+  exports.Set("matchesPattern", Napi::Function::New(env, matchesPattern));
   exports.Set("openRestore", Napi::Function::New(env, openRestore));
 }
 

@@ -24,7 +24,9 @@ constexpr std::size_t kValueLimit = 64 << 10;  // XATTR_SIZE_MAX
 /** Whether somebody wants this attribute of a node of this type. */
 bool wanted(std::string_view name, mode_t mode, std::uint32_t wants) {
   const bool link = S_ISLNK(mode);
-  if (name.starts_with("user.") || name.starts_with("trusted.")) return (wants & kWantXattrs) != 0 && !link;
+  if (name.starts_with("user.") || name.starts_with("trusted.")) {
+    return (wants & kWantXattrs) != 0 && (S_ISREG(mode) || S_ISDIR(mode));
+  }
   if (name == "system.posix_acl_access") return (wants & kWantAcl) != 0 && !link;
   if (name == "system.posix_acl_default") return (wants & kWantAcl) != 0 && S_ISDIR(mode);
   if (name == "security.selinux") return (wants & kWantSelinux) != 0;

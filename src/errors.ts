@@ -13,6 +13,7 @@ export type ErrorCode =
   | 'PROTOCOL_VIOLATION'
   | 'TARGET_REFUSED'
   | 'SOURCE_CHANGED'
+  | 'SOURCE_REFUSED'
   | 'FILE_FAILED'
   | 'MOUNT_REFUSED'
   | 'MOUNT_BUSY'
@@ -171,6 +172,17 @@ export class TargetRefusedError extends CairnError {
 /** A file changed while it was read, or is not what the index says. */
 export class SourceChangedError extends CairnError {
   readonly code = 'SOURCE_CHANGED'
+  constructor(
+    readonly path: string,
+    readonly reason: string
+  ) {
+    super(`${path} ${reason}`)
+  }
+}
+
+/** What is to be archived cannot be said in the archive's format, or not with the chosen features. */
+export class SourceRefusedError extends CairnError {
+  readonly code = 'SOURCE_REFUSED'
   constructor(
     readonly path: string,
     readonly reason: string
