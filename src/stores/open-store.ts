@@ -1,6 +1,9 @@
 import { LocationError, StoreInvalidError } from '../errors.ts'
+import { FailoverGroup } from './failover.ts'
+import { limited } from './limited.ts'
 import { type Location, parseLocation, splitFailover } from './location.ts'
 import { type OpenerOptions, openerKey, OPENERS } from './openers.ts'
+import { retrying } from './retrying.ts'
 import { routed } from './routed.ts'
 import type { StoreOptions } from './store-options.ts'
 import { type ChunkStore, isWritable, type WritableStore } from './store.ts'
@@ -27,8 +30,7 @@ export async function openStores({ stores, ...options }: OpenStoresOptions): Pro
 export async function openStore(text: string, options: OpenStoreOptions = {}): Promise<ChunkStore> {
   const members = checkLocation(text)
   const opened = await openAll(members, (member) => openMember(member, options))
-  // PLUG: failover(opened) belongs here; until it exists a group is asked like a router.
-  return routed(opened, options)
+  return opened.length === 1 ? opened[0]! : new FailoverGroup(opened, { onNotice: options.onNotice })
 }
 
 /** Opens one store for writing. A local one is made when it is not there. */
@@ -61,8 +63,18 @@ async function openMember(
 ): Promise<ChunkStore> {
   options.signal?.throwIfAborted()
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+  const all: OpenerOptions = { ...configured?.(location.text), ...given }
   const open = await OPENERS[openerKey(location)]!()
-  return open(location, { ...configured?.(location.text), ...given })
+  const store = await open(location, all)
+  return location.kind === 'path' ? store : keptAlive(store, all)
+}
+
+/** What every remote store gets: a limit on requests, and around it the one layer that asks again. */
+function keptAlive(
+  store: ChunkStore,
+  { concurrency = 10, errorRetry, errorRetryBaseInterval }: StoreOptions
+): ChunkStore {
+  return retrying(limited(store, concurrency), { attempts: errorRetry, pause: errorRetryBaseInterval })
 }
 
 /** Opens side by side; when one fails, the others are closed again. */
