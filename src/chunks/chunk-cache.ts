@@ -9,6 +9,8 @@ export interface ResidencyObserver {
   /** These plain bytes can be had without waiting from now on. They are never written to. */
   onResident(id: ChunkId, bytes: Uint8Array): void
   onEvicted(id: ChunkId): void
+  /** Chunks that were read from the copy since this was last called: they are not the next to go. */
+  takeUsed?(): readonly ChunkId[]
 }
 
 /**
@@ -50,6 +52,8 @@ export class ChunkCache {
 
   /** Keeps a finished chunk. `shared` bytes belong to somebody else, so that only the entry itself is counted. */
   set(id: ChunkId, bytes: Uint8Array, { shared = false }: { shared?: boolean } = {}): void {
+    // Asked only now: as long as nothing new comes, nothing goes, and the order does not matter.
+    for (const observer of this.#observers) for (const used of observer.takeUsed?.() ?? []) this.#finished.get(used)
     this.#finished.set(id, bytes, { size: (shared ? 0 : bytes.byteLength) + ENTRY_OVERHEAD })
     if (this.#observers.size === 0 || !this.#finished.has(id)) return
     for (const observer of this.#observers) observer.onResident(id, bytes)

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os'
 import { performance } from 'node:perf_hooks'
 import { ChunkCorruptError, ChunkMissingError } from '../errors.ts'
 import type { DigestName, ExpectedChunk } from '../formats/chunk-id.ts'
-import { type ChunkStore, isLocated } from '../stores/store.ts'
+import { type ChunkStore, isLocated, type UseChunk } from '../stores/store.ts'
 import { AheadQueue } from './ahead-queue.ts'
 import { ChunkCache, type ResidencyObserver } from './chunk-cache.ts'
 import { decodeStored } from './decode-stored.ts'
@@ -68,7 +68,7 @@ class StoreChunkSource implements CachedSource {
     const kept = this.#cache.get(chunk.id)
     if (kept !== undefined) return this.#checkSize(kept, chunk)
     const key = `${chunk.id} ${chunk.size ?? ''} ${chunk.digest}`
-    const fetch = () => this.#flights.run(key, (shared) => this.#load(chunk, shared), signal)
+    const fetch = () => this.#flights.run(key, (shared) => this.#load(chunk, shared, ahead), signal)
     if (ahead && !this.#flights.has(key)) return this.#ahead.run(key, fetch, signal)
     this.#ahead.hurry(key)
     return fetch()
@@ -81,19 +81,20 @@ class StoreChunkSource implements CachedSource {
     await this.#store[Symbol.asyncDispose]()
   }
 
-  async #load(chunk: ExpectedChunk, signal: AbortSignal): Promise<Uint8Array> {
+  async #load(chunk: ExpectedChunk, signal: AbortSignal, ahead: boolean): Promise<Uint8Array> {
     if (this.#closed) throw closedReason()
     const kept = this.#cache.get(chunk.id)
     if (kept !== undefined) return this.#checkSize(kept, chunk)
     const zero = isZeroChunk(chunk)
     if (typeof zero === 'boolean' ? zero : await zero) return this.#keep(chunk, zeroBytes(chunk.size!), true)
-    return this.#keep(chunk, await this.#fetch(chunk, signal), false)
+    return this.#keep(chunk, await this.#fetch(chunk, signal, ahead), false)
   }
 
-  async #fetch(chunk: ExpectedChunk, signal: AbortSignal): Promise<Uint8Array> {
+  async #fetch(chunk: ExpectedChunk, signal: AbortSignal, ahead: boolean): Promise<Uint8Array> {
     const began = performance.now()
     try {
-      const bytes = await this.#store.get(chunk.id, (stored, from) => decodeStored(stored, chunk, from), { signal })
+      const use: UseChunk<Uint8Array> = (stored, from) => decodeStored(stored, chunk, from, { signal, ahead })
+      const bytes = await this.#store.get(chunk.id, use, { signal })
       this.pace.note(bytes.length, performance.now() - began)
       return bytes
     } catch (error) {

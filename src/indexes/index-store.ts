@@ -1,0 +1,46 @@
+import { LocationError } from '../errors.ts'
+import type { ReadOptions } from '../read-options.ts'
+
+/** Where index files live, by plain name. */
+export interface IndexStore extends AsyncDisposable {
+  /** How this store names itself in errors and logs. Never holds credentials. */
+  readonly name: string
+
+  /**
+   * The whole index file, as it is: nothing of it has been checked. Rejects with IndexMissingError when the store is
+   * certain, StoreUnavailableError when it could not tell, StoreRefusedError when it said no.
+   */
+  get(name: string, options?: ReadOptions): Promise<Uint8Array>
+  has(name: string, options?: ReadOptions): Promise<boolean>
+}
+
+export interface PutIndexOptions extends ReadOptions {
+  /** Mode of what the index was made from: the index is to be no more readable. Default: 0666. */
+  mode?: number | undefined
+}
+
+/** An index store that also takes index files. */
+export interface WritableIndexStore extends IndexStore {
+  /** Stores an index file whole or not at all; one of that name is replaced. */
+  put(name: string, bytes: Uint8Array, options?: PutIndexOptions): Promise<void>
+}
+
+/** An index store that can say what it has. */
+export interface ListableIndexStore extends IndexStore {
+  /** The names of its index files, in no particular order. */
+  list(options?: ReadOptions): AsyncIterable<string>
+}
+
+export function isWritableIndexStore(store: IndexStore): store is WritableIndexStore {
+  return 'put' in store
+}
+
+export function isListableIndexStore(store: IndexStore): store is ListableIndexStore {
+  return 'list' in store
+}
+
+/** Throws LocationError unless this is a plain file name: nothing that leads elsewhere. */
+export function checkIndexName(name: string): void {
+  if (!/^\.{0,2}$|[/\\\0]/.test(name)) return
+  throw new LocationError(JSON.stringify(name), 'is not a plain name of an index')
+}

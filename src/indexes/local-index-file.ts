@@ -1,0 +1,141 @@
+import { randomBytes } from 'node:crypto'
+import { type FileHandle, open, rename, stat, unlink } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { FileError, FormatError, IndexMissingError, SourceChangedError } from '../errors.ts'
+import { checkIndexTail, decodeIndexHeader, INDEX_HEADER_SIZE, INDEX_TAIL_SIZE } from '../formats/index-file.ts'
+import { MOST_INDEX_BYTES, tooLarge } from './index-bytes.ts'
+import type { PutIndexOptions } from './index-store.ts'
+import { readPiped } from './piped-index.ts'
+
+/** Read at once, off the main thread. */
+const PIECE = 8 * 1024 * 1024
+/** The longest name a file system takes. */
+const MOST_NAME = 255
+
+/**
+ * The bytes of a local index file. Its two ends are looked at first, so that what is no index is refused before it is
+ * read. A fifo or a device is read to its end.
+ */
+export async function readLocalIndex(path: string, signal?: AbortSignal): Promise<Uint8Array> {
+  signal?.throwIfAborted()
+  const file = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') throw new IndexMissingError(path, { cause: error })
+    throw failure(path, error)
+  })
+  try {
+    const found = await file.stat()
+    if (found.isDirectory()) throw new FileError(path, 'EISDIR')
+    if (!found.isFile()) return await readPiped(file.createReadStream({ autoClose: false }), path, signal)
+    return await readWhole(file, path, found.size, signal)
+  } catch (error) {
+    signal?.throwIfAborted()
+    throw failure(path, error)
+  } finally {
+    await file.close()
+  }
+}
+
+/**
+ * Puts an index file at `path`: readers see the old file or all of the new one, also when the machine stops in between.
+ * What is no regular file, such as a fifo, is written into.
+ */
+export async function placeLocalIndex(
+  path: string,
+  bytes: Uint8Array,
+  { mode = 0o666, signal }: PutIndexOptions = {}
+): Promise<void> {
+  signal?.throwIfAborted()
+  try {
+    const found = await stat(path).catch(ignoreMissing)
+    if (found?.isDirectory()) throw new FileError(path, 'EISDIR')
+    if (found === undefined || found.isFile()) await replace(path, bytes, mode & 0o666, signal)
+    else await writeInto(path, 'w', mode, bytes, signal)
+  } catch (error) {
+    signal?.throwIfAborted()
+    throw failure(path, error)
+  }
+}
+
+async function readWhole(
+  file: FileHandle,
+  path: string,
+  size: number,
+  signal: AbortSignal | undefined
+): Promise<Uint8Array> {
+  if (size > MOST_INDEX_BYTES) throw tooLarge(path)
+  if (size < INDEX_HEADER_SIZE + INDEX_TAIL_SIZE)
+    throw new FormatError(path, size, 'too short for an index, which ends')
+  const tail = new Uint8Array(INDEX_TAIL_SIZE)
+  const header = new Uint8Array(INDEX_HEADER_SIZE)
+  await fill(file, path, header, 0)
+  decodeIndexHeader(header, path)
+  await fill(file, path, tail, size - INDEX_TAIL_SIZE)
+  checkIndexTail(tail, size, path)
+  const bytes = new Uint8Array(size)
+  for (let at = 0; at < size; at += PIECE) {
+    signal?.throwIfAborted()
+    await fill(file, path, bytes.subarray(at, at + PIECE), at)
+  }
+  return bytes
+}
+
+async function fill(file: FileHandle, path: string, target: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < target.length;) {
+    const { bytesRead } = await file.read(target, done, target.length - done, position + done)
+    if (bytesRead === 0) throw new SourceChangedError(path, 'became shorter while it was read')
+    done += bytesRead
+  }
+}
+
+async function replace(path: string, bytes: Uint8Array, mode: number, signal: AbortSignal | undefined): Promise<void> {
+  const random = randomBytes(8).toString('hex')
+  const temporary = join(dirname(path), `.#${basename(path).slice(0, MOST_NAME - random.length - 2)}${random}`)
+  try {
+    await writeInto(temporary, 'wx', mode, bytes, signal)
+    signal?.throwIfAborted()
+    await rename(temporary, path)
+  } catch (error) {
+    await unlink(temporary).catch(() => {})
+    throw error
+  }
+  await syncDirectory(dirname(path))
+}
+
+async function writeInto(
+  path: string,
+  flags: string,
+  mode: number,
+  bytes: Uint8Array,
+  signal: AbortSignal | undefined
+): Promise<void> {
+  const file = await open(path, flags, mode)
+  try {
+    await file.writeFile(bytes, signal === undefined ? {} : { signal })
+    // A fifo and many devices have nothing to make durable.
+    if (flags === 'wx') await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r')
+  try {
+    await directory.sync()
+  } catch (error) {
+    // Some network file systems cannot sync a directory, and need not.
+    if ((error as NodeJS.ErrnoException).code !== 'EINVAL') throw error
+  } finally {
+    await directory.close()
+  }
+}
+
+function ignoreMissing(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error
+}
+
+function failure(path: string, error: unknown): unknown {
+  const { code, syscall } = error as NodeJS.ErrnoException
+  if (code === undefined || syscall === undefined) return error
+  return new FileError(path, code, { cause: error })
+}

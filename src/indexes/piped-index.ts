@@ -1,0 +1,67 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import { decodeIndexHeader, INDEX_HEADER_SIZE } from '../formats/index-file.ts'
+import { MOST_INDEX_BYTES, tooLarge } from './index-bytes.ts'
+
+/** Copied before others get their turn: well below a millisecond. */
+const AT_ONCE = 2 * 1024 * 1024
+
+/**
+ * The bytes of an index that arrives piece by piece, and whose length nobody knows. What does not begin like an index
+ * is refused once its first bytes are here, so that an endless stream of something else does not fill memory.
+ */
+export async function readPiped(
+  pieces: AsyncIterable<Uint8Array>,
+  what: string,
+  signal?: AbortSignal
+): Promise<Uint8Array> {
+  const held: Uint8Array[] = []
+  let size = 0
+  for await (const piece of abortable(pieces, signal)) {
+    const before = size
+    size += piece.length
+    held.push(piece)
+    if (size > MOST_INDEX_BYTES) throw tooLarge(what)
+    if (before < INDEX_HEADER_SIZE && size >= INDEX_HEADER_SIZE) decodeIndexHeader(Buffer.concat(held), what)
+  }
+  return together(held, size)
+}
+
+async function together(pieces: readonly Uint8Array[], size: number): Promise<Uint8Array> {
+  const whole = new Uint8Array(size)
+  let at = 0
+  let rested = 0
+  for (const piece of pieces) {
+    whole.set(piece, at)
+    at += piece.length
+    if (at - rested < AT_ONCE) continue
+    rested = at
+    await turn()
+  }
+  return whole
+}
+
+/** The same pieces, ended by the signal's reason also while the next one is waited for. */
+async function* abortable<T>(
+  pieces: AsyncIterable<T>,
+  signal: AbortSignal | undefined
+): AsyncGenerator<T, void, undefined> {
+  signal?.throwIfAborted()
+  const iterator = pieces[Symbol.asyncIterator]()
+  let leave = () => {}
+  const left = new Promise<never>((_, reject) => {
+    leave = () => reject(signal?.reason)
+    signal?.addEventListener('abort', leave, { once: true })
+  })
+  left.catch(() => {})
+  try {
+    for (;;) {
+      const next = await Promise.race([iterator.next(), left])
+      if (next.done) return
+      yield next.value
+    }
+  } finally {
+    signal?.removeEventListener('abort', leave)
+    if (signal?.aborted) void iterator.return?.()
+    else await iterator.return?.()
+  }
+}
