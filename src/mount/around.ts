@@ -18,6 +18,8 @@ export function around(filesystem: Filesystem, run: Run): Filesystem {
     xattr: (inode, name, options = {}) => run('getxattr', (o) => filesystem.xattr(inode, name, o), options),
     xattrs: (inode, options = {}) => run('listxattr', (o) => filesystem.xattrs(inode, o), options),
     statistics: () => filesystem.statistics(),
+    contents: filesystem.contents,
+    ran: filesystem.ran?.bind(filesystem),
     [Symbol.asyncDispose]: () => filesystem[Symbol.asyncDispose]()
   }
 }

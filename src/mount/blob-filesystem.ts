@@ -1,5 +1,6 @@
 import { OptionError } from '../errors.ts'
 import type { ReadOptions } from '../read-options.ts'
+import type { ChunkedContent } from '../reader/chunked-content.ts'
 import type { RandomReader } from '../reader/random-reader.ts'
 import {
   FilesystemError,
@@ -29,6 +30,7 @@ export interface BlobOptions {
 /** A blob as the only file of a directory: read-only, its size the index's, its time the index's. Takes the reader over. */
 export class BlobFilesystem implements Filesystem {
   readonly name: string
+  readonly contents: readonly ChunkedContent[] | undefined
   readonly #reader: RandomReader
   readonly #fileName: Uint8Array
   readonly #root: Attributes
@@ -38,6 +40,7 @@ export class BlobFilesystem implements Filesystem {
     checkPlainName(name)
     this.name = reader.name
     this.#reader = reader
+    this.contents = reader.content === undefined ? undefined : [reader.content]
     this.#fileName = new TextEncoder().encode(name)
     const common = {
       uid: uid ?? process.getuid?.() ?? 0,
@@ -46,8 +49,17 @@ export class BlobFilesystem implements Filesystem {
       minor: 0,
       mtime
     }
-    this.#root = { ...common, inode: ROOT_INODE, mode: S_IFDIR | 0o555, size: 0, links: 2 }
-    this.#file = { ...common, inode: BLOB_INODE, mode: S_IFREG | 0o444, size: reader.size, links: 1 }
+    const content = reader.content === undefined ? undefined : { table: 0, start: 0 }
+    this.#root = { ...common, bare: true, inode: ROOT_INODE, mode: S_IFDIR | 0o555, size: 0, links: 2 }
+    this.#file = {
+      ...common,
+      bare: true,
+      content,
+      inode: BLOB_INODE,
+      mode: S_IFREG | 0o444,
+      size: reader.size,
+      links: 1
+    }
   }
 
   async lookup(parent: Inode, name: Uint8Array): Promise<Attributes> {
@@ -78,6 +90,10 @@ export class BlobFilesystem implements Filesystem {
   async read(inode: Inode, offset: number, length: number, options?: ReadOptions): Promise<readonly Uint8Array[]> {
     if (inode !== BLOB_INODE) throw new FilesystemError('EISDIR', `inode ${inode}`)
     return this.#reader.read(offset, length, options)
+  }
+
+  ran(_inode: Inode, offset: number, length: number): void {
+    this.#reader.content?.note(offset, length, this.#reader.size)
   }
 
   async xattr(inode: Inode, name: string): Promise<Uint8Array> {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { around } from './around.ts'
 import type { Filesystem } from './filesystem.ts'
 
@@ -40,6 +41,8 @@ export function withDeadline(filesystem: Filesystem, milliseconds: number): File
     const request: Running = { abort: new AbortController(), operation, until: performance.now() + milliseconds }
     const leave = () => request.abort.abort(signal?.reason)
     signal?.addEventListener('abort', leave, { once: true })
+    // A read of many small chunks waits for each of them, and all of them listen.
+    setMaxListeners(0, request.abort.signal)
     running.add(request)
     watch()
     try {

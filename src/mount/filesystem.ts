@@ -1,4 +1,5 @@
 import type { ReadOptions } from '../read-options.ts'
+import type { ChunkedContent } from '../reader/chunked-content.ts'
 
 /** A node as the kernel names it. 1 is the root. Stable for one archive, also in a second mount of it. */
 export type Inode = number
@@ -22,6 +23,10 @@ export interface Attributes {
    * long as the mount lives, which is right for everything inside an archive.
    */
   readonly lifetime?: number
+  /** Of a file whose bytes lie in a row in one of `contents`: in which, and where they start. */
+  readonly content?: { readonly table: number; readonly start: number } | undefined
+  /** It is known to have no extended attribute at all. */
+  readonly bare?: boolean | undefined
 }
 
 /** One name in a directory, with the attributes the kernel would ask for next. */
@@ -30,6 +35,11 @@ export interface ListedEntry {
   /** Pass to `list` to go on behind this entry. Never 0. */
   readonly cookie: number
   readonly attributes: Attributes
+}
+
+/** `last`: the directory ends with this page, so that nobody need ask for the empty one behind it. */
+export interface ListedPage extends ReadonlyArray<ListedEntry> {
+  readonly last?: boolean | undefined
 }
 
 export interface Statistics {
@@ -51,7 +61,7 @@ export interface Filesystem extends AsyncDisposable {
   lookup(parent: Inode, name: Uint8Array, options?: ReadOptions): Promise<Attributes>
   attributes(inode: Inode, options?: ReadOptions): Promise<Attributes>
   /** Entries behind `cookie` (0: from the start), without "." and "..", a page at a time; an empty page is the end. */
-  list(inode: Inode, cookie: number, options?: ReadOptions): Promise<readonly ListedEntry[]>
+  list(inode: Inode, cookie: number, options?: ReadOptions): Promise<ListedPage>
   /** The directory that holds this one; the root is its own parent. */
   parent(inode: Inode): Promise<Inode>
   readlink(inode: Inode, options?: ReadOptions): Promise<Uint8Array>
@@ -62,6 +72,11 @@ export interface Filesystem extends AsyncDisposable {
   /** Names of all extended attributes. */
   xattrs(inode: Inode, options?: ReadOptions): Promise<readonly string[]>
   statistics(): Promise<Statistics>
+
+  /** What file contents are read from, where a transport may serve what of it is in memory without asking. */
+  readonly contents?: readonly ChunkedContent[] | undefined
+  /** A stretch of a file was read that way, all of it since this was last called: readahead keeps its pace by it. */
+  ran?: ((inode: Inode, offset: number, length: number) => void) | undefined
 }
 
 export type FilesystemErrno = 'ENOENT' | 'ENOTDIR' | 'EISDIR' | 'EINVAL' | 'ENODATA' | 'ESTALE' | 'EROFS' | 'ENXIO'

@@ -33,6 +33,8 @@ export function withOwnership(filesystem: Filesystem, ownership: Ownership): Fil
     xattr: (...args) => filesystem.xattr(...args),
     xattrs: (...args) => filesystem.xattrs(...args),
     statistics: () => filesystem.statistics(),
+    contents: filesystem.contents,
+    ran: filesystem.ran?.bind(filesystem),
     [Symbol.asyncDispose]: () => filesystem[Symbol.asyncDispose]()
   }
 }

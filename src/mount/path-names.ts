@@ -1,10 +1,10 @@
-// fuse-native speaks paths as JavaScript text, so a name that is not UTF-8 needs a form that is. It is shown with a
-// backslash escape for each byte that does not belong (`\xff`), each backslash of it doubled. A name that is UTF-8 is
-// shown as it is, with one exception that keeps the way back certain: one that looks like the escaped form of another
-// name is escaped as well.
+// fuse-native speaks paths as JavaScript text, so a name that is not UTF-8 needs a form that is. It is shown with three
+// octal digits behind a backslash for each byte that does not belong (`\377`), and for each backslash (`\134`), as
+// casync prints them. A name that is UTF-8 is shown as it is, with one exception that keeps the way back certain: one
+// that looks like the escaped form of another name is escaped as well.
 
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
-const ESCAPE = /\\(\\|x[0-9a-f]{2})/g
+const ESCAPE = /\\([0-3][0-7]{2})/g
 
 /** The text under which a path-based transport shows this name. No two names share one. */
 export function nameToText(name: Uint8Array): string {
@@ -31,14 +31,18 @@ function escapeName(name: Uint8Array): string {
     const length = sequenceLength(name, i)
     const part = length === 0 ? undefined : decodeUtf8(name.subarray(i, i + length))
     if (part === undefined) {
-      text += `\\x${name[i]!.toString(16).padStart(2, '0')}`
+      text += escaped(name[i]!)
       i += 1
     } else {
-      text += part === '\\' ? '\\\\' : part
+      text += part === '\\' ? escaped(name[i]!) : part
       i += length
     }
   }
   return text
+}
+
+function escaped(byte: number): string {
+  return `\\${byte.toString(8).padStart(3, '0')}`
 }
 
 function unescapeName(text: string): Uint8Array {
@@ -46,7 +50,7 @@ function unescapeName(text: string): Uint8Array {
   let from = 0
   for (const match of text.matchAll(ESCAPE)) {
     parts.push(Buffer.from(text.slice(from, match.index)))
-    parts.push(match[1] === '\\' ? Buffer.from('\\') : Buffer.from(match[1]!.slice(1), 'hex'))
+    parts.push(Uint8Array.of(Number.parseInt(match[1]!, 8)))
     from = match.index + match[0].length
   }
   parts.push(Buffer.from(text.slice(from)))

@@ -41,7 +41,7 @@ onMount('says why there is no mount, and fails', async (t) => {
 
 onMount('a serving process that dies before it is ready is a failure', async (t) => {
   const mountPoint = join(await scratch(t), 'mnt')
-  const { code, err } = await inBackground({ mountPoint, mkdir: true, archive: '/does/not/exist' })
+  const { code, err } = await inBackground({ mountPoint, mkdir: true, backup: '/does/not/exist' })
   t.is(code, 1)
   t.regex(err, /ended with code 1 before it was ready/)
 })

@@ -8,22 +8,24 @@ import { leave } from '../../../src/mount/leaving.ts'
 import { mount, type MountOptions } from '../../../src/mount/mount.ts'
 import { Problems } from '../../../src/mount/problems.ts'
 import { backgroundParent } from '../../../src/mount/background.ts'
-import { openTree } from './open-tree.ts'
+import { openReader } from './open-backup.ts'
 import { PatternReader } from './pattern-reader.ts'
 
-/** What to serve. Exactly one of `blob` (bytes of the pattern) and `archive` (path of a catar). */
+/** What to serve: `blob` bytes of the pattern, or what a backup holds. */
 export interface Order extends Omit<MountOptions, 'report' | 'onVerbose'> {
   mountPoint: string
   blob?: number
-  archive?: string
+  /** An index, whose chunks are in `store`, or a plain file. */
+  backup?: string
+  store?: string
   /** Reads that never end. */
   stuck?: boolean
 }
 
 export type Said = { ready: string } | { failed: string } | { busy: readonly string[] } | { problem: string }
 
-async function open({ blob, archive, stuck }: Order): Promise<Filesystem> {
-  if (archive !== undefined) return openTree(archive)
+async function open({ blob, backup, store, stuck }: Order): Promise<Filesystem> {
+  if (backup !== undefined) return new BlobFilesystem(await openReader(backup, store, problems), { name: 'blob' })
   const filesystem = new BlobFilesystem(new PatternReader(blob ?? 0), { name: 'blob', mtime: -1_500_000_000n })
   if (stuck === true) filesystem.read = () => new Promise(() => {})
   return filesystem
@@ -36,8 +38,8 @@ const say = (said: Said) => {
   if (parent === undefined) process.stdout.write(`${line}\n`)
   else parent.line(line)
 }
-const filesystem = await open(order)
 const problems = new Problems((line) => say({ problem: line }))
+const filesystem = await open(order)
 try {
   const mounted = await mount(filesystem, order.mountPoint, { ...order, report: problems.request })
   const hurry = new AbortController()

@@ -1,0 +1,130 @@
+import { constants } from 'node:os'
+import { describeErrno, MountRefusedError } from '../errors.ts'
+import {
+  createResidentChunks,
+  openSession,
+  TOPIC,
+  type NativeSession,
+  type ResidentChunks,
+  type SessionDevice,
+  type SessionMessage,
+  type SessionOptions
+} from '../native/session.ts'
+import type { ChunkedContent } from '../reader/chunked-content.ts'
+import type { Filesystem } from './filesystem.ts'
+import { mountAt } from './mount-table.ts'
+import { mayChange, SessionRequests } from './session-requests.ts'
+import type { Transport, TransportOptions } from './transport.ts'
+import { release } from './unmount.ts'
+
+/** The kernel's FUSE protocol spoken by our own threads. */
+export const session: Transport = {
+  name: 'session',
+
+  async unavailable() {
+    return undefined
+  },
+
+  async start(filesystem, mountPoint, options) {
+    const served = await serveSession(filesystem, { way: 'best', mountPoint }, options).catch((error: unknown) => {
+      throw refusal(mountPoint, error)
+    })
+    const entry = await mountAt(mountPoint)
+    return {
+      ended: served.ended,
+      async unmount(how) {
+        if (entry !== undefined) await release(entry, how)
+      }
+    }
+  }
+}
+
+/** A session that has answered the kernel's first request. */
+export interface ServedSession {
+  readonly native: NativeSession
+  /** As Serving's. */
+  readonly ended: Promise<void>
+}
+
+/** What decides how fast a session is, and has been measured: see `SPEED`. */
+export type SessionSpeed = Pick<SessionOptions, 'threads' | 'cloneDescriptors' | 'readahead' | 'pages' | 'tellEvery'>
+
+/** Serves a filesystem to whatever `device` is, and resolves once it answers there. */
+export async function serveSession(
+  filesystem: Filesystem,
+  device: SessionDevice,
+  { source, allowOther, defaultPermissions, report }: TransportOptions,
+  speed: SessionSpeed = {}
+): Promise<ServedSession> {
+  const residents = createResidentChunks()
+  const requests = new SessionRequests(filesystem, report)
+  const changes = await mayChange(filesystem)
+  requests.changes = changes
+
+  const started = promised<void>()
+  const ended = promised<void>()
+  ended.promise.catch(() => {})
+  const hear = (message: SessionMessage) => {
+    if (message.topic === TOPIC.started) started.resolve()
+    else if (message.topic === TOPIC.ended) end(message.length)
+    else requests.hear(message)
+  }
+  const end = (errno: number) => {
+    const error = errno === 0 ? undefined : new Error(`the kernel's requests cannot be received: ${nameOf(errno)}`)
+    started.reject(error ?? new Error('the mount went away while it was made'))
+    for (const watching of watched) watching[Symbol.dispose]()
+    void requests
+      .end(new DOMException('the mount has ended', 'AbortError'))
+      .then(() => (error === undefined ? ended.resolve() : ended.reject(error)))
+  }
+
+  const contents = filesystem.contents ?? []
+  const watched: Disposable[] = []
+  const options: SessionOptions = {
+    source,
+    allowOther,
+    defaultPermissions,
+    keepListings: !changes,
+    residents,
+    ...speed
+  }
+  const native = await openSession(device, options, hear)
+  requests.serve(native)
+  for (const content of contents) {
+    native.addTable(content.table.rows)
+    watched.push(follow(content, residents))
+  }
+  await started.promise
+  return { native, ended: ended.promise }
+}
+
+/** Keeps the session's table of chunks in step with the cache that owns them. */
+function follow(content: ChunkedContent, residents: ResidentChunks): Disposable {
+  content.zeroChunks().then(
+    (chunks) => chunks.forEach(({ id, size }) => residents.publishZeros(id, size)),
+    () => {}
+  )
+  return content.observe({
+    onResident: (id, bytes) => residents.publish(id, bytes),
+    onEvicted: (id) => residents.withdraw(id),
+    takeUsed: () => residents.takeUsed()
+  })
+}
+
+function promised<T>(): { promise: Promise<T>; resolve: (value: T) => void; reject: (error: unknown) => void } {
+  let resolve!: (value: T) => void
+  let reject!: (error: unknown) => void
+  const promise = new Promise<T>((...both) => ([resolve, reject] = both))
+  return { promise, resolve, reject }
+}
+
+function refusal(mountPoint: string, error: unknown): MountRefusedError {
+  const { errno, message } = error as { errno?: number; message: string }
+  const reason = errno === undefined ? message : `${message.split(':')[0]}: ${describeErrno(nameOf(errno))}`
+  return new MountRefusedError(mountPoint, reason, { cause: error })
+}
+
+function nameOf(errno: number): string {
+  const found = Object.entries(constants.errno).find(([, value]) => value === errno)
+  return found?.[0] ?? `errno ${errno}`
+}
