@@ -7,6 +7,7 @@
 
 #include "fuse_attach.hh"
 #include "session.hh"
+#include "session_rows.hh"
 
 namespace cairn {
 
@@ -217,7 +218,8 @@ void Session::serveList(FuseRequest& request, int descriptor) {
     flight.offset = asked.offset;
     flight.size = asked.size;
     Message message(Topic::list);
-    message.position = asked.offset;
+    // JavaScript counts from the first entry, the kernel from "." and "..".
+    message.position = asked.offset > kOffsetAfterDots ? asked.offset - kOffsetAfterDots : 0;
     ask(Topic::list, request, descriptor, std::move(flight), std::move(message));
   }
 }

@@ -1,3 +1,4 @@
+import { zeroChunk } from '../chunks/null-chunk.ts'
 import { type CachedSource, type ChunkSource, isCached } from '../chunks/source.ts'
 import { FormatError } from '../errors.ts'
 import type { ExpectedChunk } from '../formats/chunk-id.ts'
@@ -5,7 +6,11 @@ import { INDEX_HEADER_SIZE, INDEX_ROW_SIZE } from '../formats/index-file.ts'
 import type { IndexTable } from '../formats/index-table.ts'
 import { AheadReader, needOf } from './ahead-reader.ts'
 import { ChunkWindow } from './chunk-window.ts'
+import type { ChunkedContent } from './chunked-content.ts'
 import type { PositionedOptions, RandomReader, StreamOptions } from './random-reader.ts'
+
+/** A chunk of zeros larger than this is not worth its digest before anybody asked for it. */
+const MOST_ZEROS = 16 * 1024 * 1024
 
 export interface ChunkReaderOptions {
   /** The source belongs to others as well: closing the reader leaves it open. Default: false. */
@@ -18,6 +23,7 @@ export class ChunkReader implements RandomReader {
   readonly size: number
   readonly table: IndexTable
   readonly source: ChunkSource
+  readonly content: ChunkedContent | undefined
   readonly #ahead: AheadReader | undefined
   readonly #shared: boolean
 
@@ -29,6 +35,7 @@ export class ChunkReader implements RandomReader {
     this.source = source
     this.#shared = shared
     this.#ahead = isCached(source) ? new AheadReader(table, source) : undefined
+    this.content = isCached(source) ? this.#contentIn(source) : undefined
   }
 
   async read(position: number, length: number, options: PositionedOptions = {}): Promise<Uint8Array[]> {
@@ -102,6 +109,21 @@ export class ChunkReader implements RandomReader {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ahead?.stop()
     if (!this.#shared) await this.source[Symbol.asyncDispose]()
+  }
+
+  #contentIn(source: CachedSource): ChunkedContent {
+    const { table } = this
+    return {
+      table,
+      observe: (observer) => source.observe(observer),
+      // Runs of zeros are cut at the largest size; what is left of one is not worth knowing.
+      zeroChunks: async () => {
+        if (table.chunkSize.max > MOST_ZEROS) return []
+        const { id } = await zeroChunk(table.chunkSize.max, table.digest)
+        return [{ id, size: table.chunkSize.max }]
+      },
+      note: (position, length, until) => this.#ahead?.note({ position, length, until })
+    }
   }
 
   async #load(i: number, chunk: ExpectedChunk, signal: AbortSignal | undefined, ahead = false): Promise<Uint8Array> {

@@ -1,4 +1,5 @@
 import type { ReadOptions } from '../read-options.ts'
+import type { ChunkedContent } from './chunked-content.ts'
 
 export interface StreamOptions extends ReadOptions {
   /** First byte wanted. Default: 0. */
@@ -23,6 +24,8 @@ export interface RandomReader extends AsyncDisposable {
   readonly name: string
   /** Bytes in all. */
   readonly size: number
+  /** The chunks underneath, where there are any and they are kept. */
+  readonly content?: ChunkedContent | undefined
 
   /**
    * The bytes from `position` on, at most `length`, as slices of shared chunks, in order, not copied: never write to
