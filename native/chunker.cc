@@ -73,7 +73,7 @@ bool Chunker::next(Bytes& bytes) {
   } else {
     if (length_ < skip_) take(bytes, std::min<std::size_t>(skip_ - length_, bytes.size()));
     if (!bytes.empty() && length_ < skip_ + kWindow) found = fill(bytes);
-    if (!found && !bytes.empty()) found = roll(bytes);
+    while (!found && !bytes.empty()) found = roll(bytes);
   }
   if (found) length_ = 0;
   return found;

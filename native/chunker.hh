@@ -30,7 +30,7 @@ class Chunker {
 
   /** Appends to `ends` the stream offset behind each chunk that these bytes complete. */
   void push(Bytes bytes, std::vector<std::uint64_t>& ends);
-  /** Looks for the end of the current chunk only; takes bytes up to it. True when it was found. */
+  /** Takes bytes up to the end of the current chunk: true when it is among them, false when all were taken. */
   bool next(Bytes& bytes);
 
   /** Bytes seen in all. */
