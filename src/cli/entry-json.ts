@@ -1,6 +1,7 @@
 import type { Acl, AclEntry, CatarEntry } from '../catar/entry.ts'
+import { escapeName } from '../catar/names.ts'
 import { permissionText, sizeOf } from './entry-text.ts'
-import { escapeBytes, utf8 } from './escape.ts'
+import { utf8 } from './utf8.ts'
 import { isoTime } from './time-text.ts'
 
 /** What help says about the objects below. */
@@ -36,9 +37,7 @@ function extras(entry: CatarEntry): Record<string, unknown> {
     xattrs:
       entry.xattrs.length === 0
         ? undefined
-        : Object.fromEntries(
-            entry.xattrs.map(({ name, value }) => [utf8(name) ?? escapeBytes(name), valueJson(value)])
-          ),
+        : Object.fromEntries(entry.xattrs.map(({ name, value }) => [utf8(name) ?? escapeName(name), valueJson(value)])),
     acl: entry.acl === undefined ? undefined : aclText(entry.acl, entry.mode),
     selinux: entry.selinux === undefined ? undefined : valueJson(entry.selinux),
     fcaps: entry.fcaps === undefined ? undefined : { base64: Buffer.from(entry.fcaps).toString('base64') },
@@ -49,7 +48,7 @@ function extras(entry: CatarEntry): Record<string, unknown> {
 function named(key: string, bytes: Uint8Array): Record<string, string> {
   const text = utf8(bytes)
   if (text !== undefined) return { [key]: text }
-  return { [key]: escapeBytes(bytes), [`${key}_base64`]: Buffer.from(bytes).toString('base64') }
+  return { [key]: escapeName(bytes), [`${key}_base64`]: Buffer.from(bytes).toString('base64') }
 }
 
 function valueJson(bytes: Uint8Array): unknown {

@@ -1,5 +1,5 @@
 import type { CatarEntry } from '../catar/entry.ts'
-import { escapeBytes } from './escape.ts'
+import { escapeName, printablePath } from '../catar/names.ts'
 import { localTime } from './time-text.ts'
 
 const LETTERS: Record<CatarEntry['type'], string> = {
@@ -27,21 +27,16 @@ export function permissionText({ type, mode }: Pick<CatarEntry, 'type' | 'mode'>
   ].join('')
 }
 
-/** An entry's path as it is shown: escaped, from the root, which is ".". */
-export function pathText(path: Uint8Array): string {
-  return path.length === 0 ? '.' : escapeBytes(path)
-}
-
 /** casync's line: permissions and path. */
 export function shortLine(entry: CatarEntry, path: Uint8Array): string {
-  return `${permissionText(entry)} ${pathText(path)}`
+  return `${permissionText(entry)} ${printablePath(path)}`
 }
 
 /** As `ls -l` shows it, but with nanoseconds, and the path last. */
 export function longLine(entry: CatarEntry, path: Uint8Array): string {
   const owner = `${ownerText(entry.user, entry.uid)} ${ownerText(entry.group, entry.gid)}`
-  const target = entry.type === 'symlink' ? `${escapeBytes(entry.target)} <- ` : ''
-  return `${permissionText(entry)} ${owner} ${sizeText(entry)} ${localTime(entry.mtime)} ${target}${pathText(path)}`
+  const target = entry.type === 'symlink' ? `${escapeName(entry.target)} <- ` : ''
+  return `${permissionText(entry)} ${owner} ${sizeText(entry)} ${localTime(entry.mtime)} ${target}${printablePath(path)}`
 }
 
 /** `name`, or the number where the archive kept none. */

@@ -1,8 +1,7 @@
 import type { CatarEntry } from '../catar/entry.ts'
+import { escapeName, printablePath } from '../catar/names.ts'
 import type { DigestName } from '../formats/chunk-id.ts'
 import { FEATURES } from '../formats/feature-flags.ts'
-import { pathText } from './entry-text.ts'
-import { escapeBytes } from './escape.ts'
 import { nine } from './time-text.ts'
 
 const TYPES: Record<CatarEntry['type'], string> = {
@@ -45,12 +44,12 @@ export function mtreeLine(
   digest: { label: DigestLabel; hex: string } | undefined
 ): string {
   const parts = [
-    pathText(path),
+    printablePath(path),
     `type=${TYPES[entry.type]}`,
     `mode=${(entry.mode & 0o7777).toString(8).padStart(4, '0')}`
   ]
   if (entry.type === 'file') parts.push(`size=${entry.payload.size}`)
-  if (entry.type === 'symlink') parts.push(`link=${escapeBytes(entry.target)}`)
+  if (entry.type === 'symlink') parts.push(`link=${escapeName(entry.target)}`)
   if (entry.type === 'block' || entry.type === 'character') parts.push(`device=linux,${entry.major},${entry.minor}`)
   if (features & UIDS) parts.push(`uid=${entry.uid}`, `gid=${entry.gid}`)
   if (features & FEATURES['user-names']) {
@@ -66,7 +65,7 @@ export function mtreeLine(
 }
 
 function nameOf(name: string | undefined, id: number): string | undefined {
-  if (name !== undefined) return escapeBytes(new TextEncoder().encode(name))
+  if (name !== undefined) return escapeName(new TextEncoder().encode(name))
   return id === 0 ? 'root' : undefined
 }
 

@@ -1,7 +1,7 @@
 import type { Acl, CatarEntry } from '../catar/entry.ts'
-import { utf8 } from './escape.ts'
 import { aclText } from './entry-json.ts'
 import { nine, splitTime } from './time-text.ts'
+import { utf8 } from './utf8.ts'
 
 export const TAR_BLOCK = 512
 

@@ -28,15 +28,13 @@ export default command({
     await using source = await openSource(file, values.start, terminal)
     const lines = new LineWriter(terminal)
     for await (const batch of chunkBatches(source, chosenSizes(values), { signal })) {
-      const plain = batch.chunks.map(({ bytes }) => bytes)
-      const ids = await native.digestMany(values.digest, plain)
-      const found = batch.chunks.map(({ start, size }, i) => ({
-        start: start + values.start,
-        size,
-        id: chunkIdFromBytes(ids.subarray(i * 32, i * 32 + 32))
-      }))
+      const { ends } = batch.run
+      const ids = await native.digestMany(values.digest, batch.run)
+      const starts = [0, ...ends].map((end) => values.start + batch.start + end)
       batch.release()
-      for (const { start, size, id } of found) {
+      for (const [i, end] of ends.entries()) {
+        const [start, size] = [starts[i]!, end - (ends[i - 1] ?? 0)]
+        const id = chunkIdFromBytes(ids.subarray(i * 32, i * 32 + 32))
         await lines.write(values.json ? toJson({ start, size, id }) : `${start}\t${size}\t${id}`)
       }
     }
