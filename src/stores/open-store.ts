@@ -1,6 +1,9 @@
-import { LocationError, StoreInvalidError } from '../errors.ts'
+import { LocationError, OptionError, StoreInvalidError } from '../errors.ts'
+import { BoundedCache } from './bounded-cache.ts'
+import { CachedStore } from './cached.ts'
 import { FailoverGroup } from './failover.ts'
 import { limited } from './limited.ts'
+import { LocalStore } from './local.ts'
 import { type Location, parseLocation, splitFailover } from './location.ts'
 import { type OpenerOptions, openerKey, OPENERS } from './openers.ts'
 import { retrying } from './retrying.ts'
@@ -17,13 +20,28 @@ export interface OpenStoreOptions extends StoreOptions {
 export interface OpenStoresOptions extends OpenStoreOptions {
   /** Locations, asked in this order; `A|B` in one of them is a failover group. */
   stores: readonly string[]
+  /** Location of a store that keeps what was fetched, for the next time. It is made when it is not there. */
+  cache?: string | undefined
+  /** Bytes the cache may take; only of a local one. Default: any number. */
+  cacheLimit?: number | undefined
+  /** Whether a damaged chunk of the cache is fetched again and replaced. Default: true. */
+  cacheRepair?: boolean | undefined
 }
 
 /** Opens the whole stack that `-s … -s …` describes. Every location is understood before any of them is touched. */
-export async function openStores({ stores, ...options }: OpenStoresOptions): Promise<ChunkStore> {
+export async function openStores(all: OpenStoresOptions): Promise<ChunkStore> {
+  const { stores, cache, cacheLimit, cacheRepair, ...options } = all
   if (stores.length === 0) throw new LocationError('""', 'no store is given')
-  for (const text of stores) checkLocation(text)
-  return routed(await openAll(stores, (text) => openStore(text, options)), options)
+  for (const text of cache === undefined ? stores : [...stores, cache]) checkLocation(text)
+  const store = routed(await openAll(stores, (text) => openStore(text, options)), options)
+  if (cache === undefined) return store
+  try {
+    const kept = await openCache(cache, cacheLimit, options)
+    return new CachedStore(store, kept, { repair: cacheRepair, onNotice: options.onNotice })
+  } catch (error) {
+    await store[Symbol.asyncDispose]()
+    throw error
+  }
 }
 
 /** Opens one store for reading: a path, a URL, `host:path`, or a failover group of those. */
@@ -67,6 +85,14 @@ async function openMember(
   const open = await OPENERS[openerKey(location)]!()
   const store = await open(location, all)
   return location.kind === 'path' ? store : keptAlive(store, all)
+}
+
+async function openCache(text: string, limit: number | undefined, options: OpenStoreOptions): Promise<WritableStore> {
+  const store = await openWritableStore(text, options)
+  if (limit === undefined) return store
+  if (store instanceof LocalStore) return new BoundedCache(store, limit)
+  await store[Symbol.asyncDispose]()
+  throw new OptionError('--cache-limit', `${store.name} is not a local directory`)
 }
 
 /** What every remote store gets: a limit on requests, and around it the one layer that asks again. */

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
-import { LocationError, StoreInvalidError } from '../../src/errors.ts'
+import { LocationError, OptionError, StoreInvalidError } from '../../src/errors.ts'
 import { openStore, openStores, openWritableStore } from '../../src/stores/open-store.ts'
 import { isPrunable } from '../../src/stores/store.ts'
 import { chunkIdOf, lcg } from '../support/chunks.ts'
@@ -56,4 +56,25 @@ test('what configuration says of a location counts unless an option says otherwi
   t.false(plainStore.compressed)
   await using compressing = await openWritableStore(directory, { configured, uncompressed: false })
   t.true(compressing.compressed)
+})
+
+test('what was read through a cache is in the cache', async (t) => {
+  const directory = await directoryFor(t)
+  const [origin, cache] = [join(directory, 'origin'), join(directory, 'cache')]
+  await using writable = await openWritableStore(origin)
+  await writable.put(id, await storedFor(writable, plain))
+  const store = await openStores({ stores: [origin], cache, cacheLimit: 1_000_000 })
+  t.deepEqual(await read(store, id), plain)
+  await store[Symbol.asyncDispose]()
+  await using kept = await openStore(cache)
+  t.deepEqual(await read(kept, id), plain)
+})
+
+test('a cache may be limited only where it is a directory', async (t) => {
+  const directory = await directoryFor(t)
+  const stores = [directory]
+  await t.throwsAsync(openStores({ stores, cache: 'http://127.0.0.1:9/', cacheLimit: 1000 }), {
+    instanceOf: OptionError
+  })
+  await t.throwsAsync(openStores({ stores, cache: 'gopher://x' }), { instanceOf: LocationError })
 })
