@@ -25,8 +25,11 @@ export function withOwnership(filesystem: Filesystem, ownership: Ownership): Fil
     name: filesystem.name,
     lookup: async (...args) => owned(await filesystem.lookup(...args), ownership),
     attributes: async (...args) => owned(await filesystem.attributes(...args), ownership),
-    list: async (...args) =>
-      (await filesystem.list(...args)).map((entry) => ({ ...entry, attributes: owned(entry.attributes, ownership) })),
+    list: async (...args) => {
+      const page = await filesystem.list(...args)
+      const entries = page.map((entry) => ({ ...entry, attributes: owned(entry.attributes, ownership) }))
+      return Object.assign(entries, { last: page.last })
+    },
     parent: (inode) => filesystem.parent(inode),
     readlink: (...args) => filesystem.readlink(...args),
     read: (...args) => filesystem.read(...args),
