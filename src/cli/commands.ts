@@ -2,11 +2,14 @@ import type { AnyCommand } from './command.ts'
 
 /** Every command, loaded when it is wanted: listing an archive need not load an HTTP server. Help shows them in this order. */
 const LOADERS: Record<string, () => Promise<AnyCommand>> = {
+  make: async () => (await import('./commands/make.ts')).default,
   umount: async () => (await import('./commands/umount.ts')).default,
   info: async () => (await import('./commands/info.ts')).default,
   'list-chunks': async () => (await import('./commands/list-chunks.ts')).default,
   chunk: async () => (await import('./commands/chunk.ts')).default,
-  verify: async () => (await import('./commands/verify.ts')).default
+  'verify-index': async () => (await import('./commands/verify-index.ts')).default,
+  verify: async () => (await import('./commands/verify.ts')).default,
+  chop: async () => (await import('./commands/chop.ts')).default
 }
 
 /** The commands that this command line can be about: the one it names, or all where help may be wanted. */

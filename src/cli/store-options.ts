@@ -45,13 +45,17 @@ export const cacheSizeOption = {
   )
 } as const
 
+/** A blob's index, a tree's index, or an archive in one file. */
+export type Kind = 'blob' | 'tree' | 'archive'
+
 /** Overrides what the extension says. */
 export const whatOption = {
-  what: single(
-    '--what <kind>',
-    'blob, tree or archive, whatever the extension says',
-    oneOf('blob', 'tree', 'archive', 'blob-index', 'archive-index', 'directory')
-  )
+  what: single('--what <kind>', 'blob, tree or archive, whatever the extension says', (value, option): Kind => {
+    // casync's words for the same.
+    if (value === 'blob-index') return 'blob'
+    if (value === 'archive-index') return 'tree'
+    return oneOf('blob', 'tree', 'archive')(value, option)
+  })
 } as const
 
 export type RemoteValues = ValuesOf<typeof remoteOptions>

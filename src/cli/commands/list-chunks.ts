@@ -4,7 +4,7 @@ import { toJson } from '../json.ts'
 import { printLines } from '../lines.ts'
 import { openTable } from '../opening.ts'
 import { flag } from '../options.ts'
-import { remoteOptions } from '../store-options.ts'
+import { remoteOptions, whatOption } from '../store-options.ts'
 
 export default command({
   name: 'list-chunks',
@@ -12,7 +12,7 @@ export default command({
   summary: 'list the ids of the chunks of an index',
   details: 'One id a line, in the order of the index, repeated chunks repeatedly.',
   example: ['cairn list-chunks backup.caidx', 'cairn list-chunks --json https://backup.example/disk.caibx'],
-  options: { ...remoteOptions, json: flag('--json', 'one JSON object a line: id, start, size') },
+  options: { ...remoteOptions, ...whatOption, json: flag('--json', 'one JSON object a line: id, start, size') },
   async run(invocation) {
     const { args, values, terminal } = invocation
     const table = await openTable(invocation, args[0])

@@ -1,3 +1,4 @@
+import { type BadChunk, verifyStore } from '../../archive/verify-store.ts'
 import { OptionError, StoreInvalidError } from '../../errors.ts'
 import { openStore, type OpenStoreOptions } from '../../stores/open-store.ts'
 import { isPrunable, type PrunableStore } from '../../stores/store.ts'
@@ -8,7 +9,6 @@ import { connection } from '../opening.ts'
 import { flag, oneOf, repeated, single, text } from '../options.ts'
 import { withProgress } from '../progress.ts'
 import { remoteOptions } from '../store-options.ts'
-import { type BadChunk, verifyStore } from '../verify-store.ts'
 
 export default command({
   name: 'verify',
@@ -33,20 +33,17 @@ there was one, also when --repair has removed it: whoever needs it then finds it
     if (location === undefined) throw new UsageError("required option '-s, --store <location>' not specified")
     if (others.length > 0) throw new OptionError('--store', 'one store at a time can be verified')
     await using store = await openListable(location, await connection(invocation))
-    const bad: (BadChunk & { removed: boolean })[] = []
+    const bad: BadChunk[] = []
     const onBad = async (chunk: BadChunk) => {
-      const removed = values.repair && chunk.damaged
-      if (removed) await store.remove(chunk.id, { signal })
-      bad.push({ ...chunk, removed })
-      notice(
-        { ...invocation, quiet: false },
-        `chunk ${chunk.id} in ${store.name} is bad: ${chunk.reason}${removed ? ' (removed)' : ''}`
-      )
+      bad.push(chunk)
+      const outcome = chunk.removed ? ' (removed)' : ''
+      notice({ ...invocation, quiet: false }, `chunk ${chunk.id} in ${store.name} is bad: ${chunk.reason}${outcome}`)
       if (!values.json) await terminal.out(`${chunk.id}\n`)
     }
-    const digests = values.digest && [values.digest]
+    const { repair, concurrency, digest } = values
+    const digests = digest && [digest]
     const { chunks, bytes } = await withProgress(invocation, 'verify', (onProgress) =>
-      verifyStore(store, { digests, concurrency: values.concurrency, signal, onBad, onProgress })
+      verifyStore(store, { digests, repair, concurrency, signal, onBad, onProgress })
     )
     if (values.json) {
       const shown = bad.map(({ id, reason, removed }) => ({ id, reason, removed }))
