@@ -49,3 +49,12 @@ test('an observer that follows knows exactly what is resident', (t) => {
   cache.set(id('after'), new Uint8Array(10))
   t.is(mirror.size, kept)
 })
+
+test('what is read from a copy of the cache stays', (t) => {
+  const cache = new ChunkCache(4000)
+  const used = [id('0')]
+  cache.observe({ onResident() {}, onEvicted() {}, takeUsed: () => used })
+  for (let i = 0; i < 20; i += 1) cache.set(id(String(i)), new Uint8Array(500))
+  t.true(cache.has(id('0')))
+  t.false(cache.has(id('1')))
+})
