@@ -1,39 +1,45 @@
-import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ChunkId } from '../formats/chunk-id.ts'
+import { nativeFiles } from '../native/files.ts'
+import { ScannedDirectory } from '../native/scanned-directory.ts'
 import type { StoredEntry } from './store.ts'
 
 /** The name of a directory that holds chunks. */
 export const PREFIX = /^[0-9a-f]{4}$/
 
 const ID = /^[0-9a-f]{64}$/
-const AT_ONCE = 64
+const TYPE_MASK = 0o170000
+const FILE = 0o100000
 
 /**
  * The chunks in one prefix directory, each id once, however many forms of it there are. Temporary files, encrypted
  * chunks, symlinks and strangers are passed over.
  */
 export async function chunksIn(directory: string, prefix: string, suffix: string): Promise<StoredEntry[]> {
-  const folder = join(directory, prefix)
-  const names = (await readdir(folder).catch(passOver)) ?? []
+  const scan = await scanFolder(join(directory, prefix)).catch(passOver)
   const found = new Map<ChunkId, StoredEntry>()
-  for (let at = 0; at < names.length; at += AT_ONCE) {
-    const some = names.slice(at, at + AT_ONCE).map((name) => entryOf(folder, name, prefix, suffix))
-    for (const entry of await Promise.all(some)) {
-      if (entry === undefined) continue
-      const other = found.get(entry.id)
-      found.set(entry.id, other === undefined ? entry : together(entry, other))
-    }
+  for (let row = 1; row < (scan?.count ?? 0); row += 1) {
+    const entry = entryOf(scan!, row, prefix, suffix)
+    if (entry === undefined) continue
+    const other = found.get(entry.id)
+    found.set(entry.id, other === undefined ? entry : together(entry, other))
   }
   return [...found.values()]
 }
 
-async function entryOf(folder: string, name: string, prefix: string, suffix: string): Promise<StoredEntry | undefined> {
+/** Names, types, sizes and times in one hop: a store has tens of thousands of prefix directories. */
+async function scanFolder(path: string): Promise<ScannedDirectory> {
+  const { descriptor, packed } = await nativeFiles.scanDirectory(-1, Buffer.from(path), 0)
+  nativeFiles.closeDescriptor(descriptor)
+  return new ScannedDirectory(packed)
+}
+
+function entryOf(scan: ScannedDirectory, row: number, prefix: string, suffix: string): StoredEntry | undefined {
+  if ((scan.modeAt(row) & TYPE_MASK) !== FILE) return undefined
+  const name = Buffer.from(scan.nameAt(row)).toString('latin1')
   const bare = name.length > 64 && name.endsWith(suffix) ? name.slice(0, name.length - suffix.length) : name
   if (!ID.test(bare) || !bare.startsWith(prefix)) return undefined
-  const found = await lstat(join(folder, name)).catch(passOver)
-  if (found === undefined || !found.isFile()) return undefined
-  return { id: bare as ChunkId, size: found.size, modified: found.mtimeMs }
+  return { id: bare as ChunkId, size: scan.sizeAt(row), modified: Number(scan.mtimeAt(row) / 1000n) / 1000 }
 }
 
 function together(one: StoredEntry, other: StoredEntry): StoredEntry {

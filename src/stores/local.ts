@@ -23,6 +23,9 @@ export interface LocalStoreOptions {
   name?: string | undefined
 }
 
+/** Directories that are listed while the chunks of one are worked on. */
+const LISTED_AHEAD = 16
+
 /**
  * A casync chunk store in a local directory: `ab12/ab12…` for plain chunks, `ab12/ab12….cacnk` for compressed ones. The
  * plain name is looked at first, and a symlink at either name means that the chunk is known to be missing. Chunks that
@@ -110,11 +113,16 @@ export class LocalStore implements PrunableStore, LocatedStore {
   async *ids({ signal }: ReadOptions = {}): AsyncGenerator<StoredEntry, void, undefined> {
     signal?.throwIfAborted()
     try {
+      const ahead: Promise<StoredEntry[]>[] = []
       for await (const { name } of await opendir(this.directory)) {
         if (!PREFIX.test(name)) continue
         signal?.throwIfAborted()
-        yield* await chunksIn(this.directory, name, this.#suffix)
+        const listing = chunksIn(this.directory, name, this.#suffix)
+        listing.catch(() => {})
+        ahead.push(listing)
+        if (ahead.length > LISTED_AHEAD) yield* await ahead.shift()!
       }
+      for (const listing of ahead) yield* await listing
     } catch (error) {
       signal?.throwIfAborted()
       throw this.#failure(error)
