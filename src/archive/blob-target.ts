@@ -3,8 +3,8 @@ import { constants, type Stats } from 'node:fs'
 import { open, realpath, rename, stat, unlink, type FileHandle } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { FileError, TargetRefusedError } from '../errors.ts'
-import { attempt } from './attempt.ts'
-import { deviceSize } from './device-size.ts'
+import { attempt } from '../chunking/file-failure.ts'
+import { deviceSize } from '../chunking/device-size.ts'
 
 /** Where a blob is put: a file or block device, open for reading and writing. */
 export interface BlobTarget {
@@ -30,11 +30,11 @@ export async function kindOfTarget(path: string): Promise<TargetKind> {
 }
 
 /** A new file beside `path` that takes its name once it is complete, and never before. */
-export async function freshTarget(path: string, size: number): Promise<BlobTarget> {
+export async function freshTarget(path: string, size: number, mode = 0o666): Promise<BlobTarget> {
   // A symlink stays one: what it leads to is replaced.
   const place = await realpath(path).catch(() => path)
   const temporary = join(dirname(place), `.#${basename(place).slice(0, 48)}${randomBytes(8).toString('hex')}`)
-  const handle = await attempt(path, open(temporary, 'wx+', 0o666))
+  const handle = await attempt(path, open(temporary, 'wx+', mode))
   const abandon = async () => {
     await handle.close().catch(() => {})
     await unlink(temporary).catch(() => {})

@@ -1,6 +1,6 @@
 import type { FileHandle } from 'node:fs/promises'
 import type { IndexTable } from '../formats/index-table.ts'
-import { attempt } from './attempt.ts'
+import { attempt } from '../chunking/file-failure.ts'
 
 const AT_ONCE = 1024 * 1024
 
@@ -30,7 +30,8 @@ export async function writeZeros(handle: FileHandle, path: string, position: num
   }
 }
 
-async function writeFully(handle: FileHandle, path: string, bytes: Uint8Array, position: number): Promise<void> {
+/** Writes all of `bytes` at `position`. */
+export async function writeFully(handle: FileHandle, path: string, bytes: Uint8Array, position: number): Promise<void> {
   for (let done = 0; done < bytes.length;) {
     const { bytesWritten } = await attempt(path, handle.write(bytes, done, bytes.length - done, position + done))
     done += bytesWritten

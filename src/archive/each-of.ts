@@ -35,3 +35,27 @@ export async function eachOf<T>(
   signal?.throwIfAborted()
   if (failure !== undefined) throw failure.reason
 }
+
+/** The same values, `size` of them at a time. */
+export function* inGroups<T>(values: Iterable<T>, size: number): Generator<T[]> {
+  let group: T[] = []
+  for (const value of values) {
+    group.push(value)
+    if (group.length < size) continue
+    yield group
+    group = []
+  }
+  if (group.length > 0) yield group
+}
+
+/** The same, of values that come one by one. */
+export async function* inGroupsLater<T>(values: AsyncIterable<T>, size: number): AsyncGenerator<T[]> {
+  let group: T[] = []
+  for await (const value of values) {
+    group.push(value)
+    if (group.length < size) continue
+    yield group
+    group = []
+  }
+  if (group.length > 0) yield group
+}

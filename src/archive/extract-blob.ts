@@ -1,13 +1,13 @@
 import { TargetRefusedError } from '../errors.ts'
 import type { IndexTable } from '../formats/index-table.ts'
 import type { ProgressOptions, ReadOptions } from '../read-options.ts'
-import type { ChunkStore } from '../stores/store.ts'
+import { isLocated, type ChunkStore } from '../stores/store.ts'
 import { deviceInPlace, fileInPlace, freshTarget, kindOfTarget, type BlobTarget } from './blob-target.ts'
 import { copyRuns, copyWithin, writeZeros } from './copy-rows.ts'
-import { eachOf } from './each-of.ts'
+import { eachOf, inGroups } from './each-of.ts'
 import { Deed, planExtraction, type ExtractPlan } from './extract-plan.ts'
 import { countOrigin, emptyExtractStats, type ExtractStats, type Origin } from './extract-stats.ts'
-import { fetchTo } from './fetch-to.ts'
+import { fetchManyTo, fetchTo } from './fetch-to.ts'
 import { wrongRows } from './wrong-rows.ts'
 
 export interface ExtractBlobOptions extends ReadOptions, ProgressOptions {
@@ -55,6 +55,11 @@ async function openTarget(path: string, size: number, inPlace: boolean): Promise
   return inPlace ? await fileInPlace(path, size) : await freshTarget(path, size)
 }
 
+// Chunks of a local store that are asked for in one hop, and how many hops at once: while one is worked on the next
+// waits, so that no thread is ever without work.
+const GROUP = 64
+const GROUPS_AT_ONCE = 3
+
 /** The steps of one extraction, and what they have come to. */
 class Extraction {
   readonly stats = emptyExtractStats()
@@ -72,9 +77,18 @@ class Extraction {
   }
 
   async fetch(store: ChunkStore, concurrency: number, signal: AbortSignal | undefined): Promise<void> {
+    const { table, target } = this
+    const sparse = target.existing === 0
+    if (isLocated(store)) {
+      const fetchMany = async (rows: number[], stop: AbortSignal) => {
+        await fetchManyTo(target, table, rows, store, { sparse, signal: stop })
+        for (const row of rows) this.#count('fetched', table.sizeAt(row))
+      }
+      return await eachOf(inGroups(this.#rowsFor(Deed.fetch), GROUP), GROUPS_AT_ONCE, fetchMany, { signal })
+    }
     const fetchOne = async (row: number, stop: AbortSignal) => {
-      await fetchTo(this.target, this.table, row, store, { signal: stop })
-      this.#count('fetched', this.table.sizeAt(row))
+      await fetchTo(target, table, row, store, { sparse, signal: stop })
+      this.#count('fetched', table.sizeAt(row))
     }
     await eachOf(this.#rowsFor(Deed.fetch), concurrency, fetchOne, { signal })
   }

@@ -2,9 +2,15 @@ import { chunkFailure } from '../chunks/decode-stored.ts'
 import { FileError } from '../errors.ts'
 import type { IndexTable } from '../formats/index-table.ts'
 import { native } from '../native/binding.ts'
+import { cancellable } from '../native/cancellable.ts'
 import type { ReadOptions } from '../read-options.ts'
-import type { ChunkStore } from '../stores/store.ts'
+import type { ChunkStore, LocatedStore } from '../stores/store.ts'
 import type { BlobTarget } from './blob-target.ts'
+
+export interface FetchOptions extends ReadOptions {
+  /** Leave blocks of zeros out: the target is new. */
+  sparse: boolean
+}
 
 /** Fetches one chunk and puts it where it belongs: decoded, checked and written off the main thread, never seen here. */
 export async function fetchTo(
@@ -12,7 +18,7 @@ export async function fetchTo(
   table: IndexTable,
   row: number,
   store: ChunkStore,
-  options?: ReadOptions
+  { sparse, signal }: FetchOptions
 ): Promise<void> {
   const chunk = table.chunkAt(row)
   const position = table.startAt(row)
@@ -20,13 +26,39 @@ export async function fetchTo(
     chunk.id,
     async (stored, from) => {
       try {
-        return await native.decodeChunkTo(stored, chunk, target.handle.fd, position)
+        return await cancellable(signal, (control) =>
+          native.decodeChunkTo(stored, chunk, target.handle.fd, position, { ...control, sparse })
+        )
       } catch (error) {
+        signal?.throwIfAborted()
         throw targetFailure(target, error) ?? chunkFailure(error, chunk, from)
       }
     },
-    options
+    { signal }
   )
+}
+
+/**
+ * Chunks of a local store, many in one hop. One that fails is asked for again by itself, so that the store can say what
+ * is the matter; when that fails as well, the others have been written by then.
+ */
+export async function fetchManyTo(
+  target: BlobTarget,
+  table: IndexTable,
+  rows: readonly number[],
+  store: LocatedStore,
+  { sparse, signal }: FetchOptions
+): Promise<void> {
+  const chunks = rows.map((row) => table.chunkAt(row))
+  const files = chunks.map(({ id }) => store.locate(id))
+  const positions = rows.map((row) => table.startAt(row))
+  const results = await cancellable(signal, (control) =>
+    native.decodeChunksTo(files, chunks, target.handle.fd, positions, { ...control, sparse })
+  )
+  for (const [i, result] of results.entries()) {
+    if (!(result instanceof Error)) continue
+    await fetchTo(target, table, rows[i]!, store, { sparse, signal })
+  }
 }
 
 /** The failure, if it was the target that could not take the chunk: the addon names a path only where it reads. */

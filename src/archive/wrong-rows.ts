@@ -1,14 +1,8 @@
 import type { FileHandle } from 'node:fs/promises'
-import { BlockRing } from '../chunking/blocks.ts'
-import { digestsOf } from '../chunking/digests.ts'
 import type { IndexTable } from '../formats/index-table.ts'
+import { native } from '../native/binding.ts'
 import type { ProgressOptions, ReadOptions } from '../read-options.ts'
-import { attempt } from './attempt.ts'
-import { eachOf } from './each-of.ts'
-
-// Enough for every core to have lanes full of chunks to digest while the next ones are read.
-const SPAN = 4 * 1024 * 1024
-const SPANS_AT_ONCE = 4
+import { eachSpan, type FileSpan } from './file-spans.ts'
 
 export interface WrongRowsOptions extends ReadOptions, ProgressOptions {
   /** Chunks that begin here or later are not looked at, and count as wrong. Default: the blob's end. */
@@ -23,64 +17,25 @@ export async function wrongRows(
   handle: FileHandle,
   path: string,
   table: IndexTable,
-  { end = table.size, signal, onProgress }: WrongRowsOptions = {}
+  { end, signal, onProgress }: WrongRowsOptions = {}
 ): Promise<Uint8Array> {
   const wrong = new Uint8Array(table.count).fill(1)
-  const blocks = new BlockRing(SPANS_AT_ONCE, Math.max(SPAN, table.chunkSize.max))
   let done = 0
   let bytes = 0
-  const check = async ({ from, to }: Span) => {
-    const start = table.startAt(from)
-    const block = (await blocks.take())!
-    try {
-      const span = block.subarray(0, table.endAt(to - 1) - start)
-      const got = await readFully(handle, path, span, start)
-      const whole = Math.min(to, table.find(start + got))
-      const chunks = Array.from({ length: whole - from }, (_, i) =>
-        span.subarray(table.startAt(from + i) - start, table.endAt(from + i) - start)
-      )
-      const ids = await digestsOf(table.digest, chunks)
-      for (let row = from; row < whole; row += 1) {
-        const at = (row - from) * 32
-        if (sameBytes(table.idAt(row), ids.subarray(at, at + 32))) wrong[row] = 0
-      }
-      done += to - from
-      bytes += span.length
-      onProgress?.({ done, total: table.count, bytes })
-    } finally {
-      blocks.give(block)
-    }
+  const check = async (span: FileSpan) => {
+    for (const row of await rightRows(table, span)) wrong[row] = 0
+    done += span.to - span.from
+    bytes += span.run.bytes.length
+    onProgress?.({ done, total: table.count, bytes })
   }
-  await eachOf(spansOf(table, end), SPANS_AT_ONCE, check, { signal })
+  await eachSpan(handle, path, table, check, { end, signal })
   return wrong
 }
 
-interface Span {
-  readonly from: number
-  /** The first row that is not part of it. */
-  readonly to: number
-}
-
-/** Runs of rows that begin before `end`, each fit for one read. */
-function* spansOf(table: IndexTable, end: number): Generator<Span> {
-  for (let from = 0; from < table.count && table.startAt(from) < end;) {
-    const to = Math.max(from + 1, table.find(table.startAt(from) + SPAN))
-    yield { from, to }
-    from = to
-  }
-}
-
-/** Fills `target` from `position`; fewer bytes only where the file ends. */
-async function readFully(handle: FileHandle, path: string, target: Uint8Array, position: number): Promise<number> {
-  let filled = 0
-  while (filled < target.length) {
-    const { bytesRead } = await attempt(path, handle.read(target, filled, target.length - filled, position + filled))
-    if (bytesRead === 0) break
-    filled += bytesRead
-  }
-  return filled
-}
-
-function sameBytes(one: Uint8Array, other: Uint8Array): boolean {
-  return Buffer.compare(one, other) === 0
+/** The chunks of a span that are what the index says. */
+export async function rightRows(table: IndexTable, { from, run }: FileSpan): Promise<number[]> {
+  if (run.ends.length === 0) return []
+  const ids = await native.digestMany(table.digest, run)
+  const rows = run.ends.map((_, i) => from + i)
+  return rows.filter((row, i) => Buffer.compare(table.idAt(row), ids.subarray(i * 32, i * 32 + 32)) === 0)
 }

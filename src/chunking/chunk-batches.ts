@@ -2,14 +2,22 @@ import { native, type ChunkSizes } from '../native/binding.ts'
 import type { ReadOptions } from '../read-options.ts'
 import { BlockRing, sharedBy } from './blocks.ts'
 import type { ByteSource } from './byte-source.ts'
-import type { PlainChunk } from './chunk-stream.ts'
+
+/** Plain chunks behind one another in memory. */
+export interface PlainRun {
+  readonly bytes: Uint8Array
+  /** Where each chunk ends, counted from the start of `bytes`. */
+  readonly ends: readonly number[]
+}
 
 /** The chunks that end in one block of a source. */
 export interface ChunkBatch {
-  readonly chunks: readonly PlainChunk[]
-  /** The block itself: all batches' bytes in order are the source. */
-  readonly bytes: Uint8Array
-  /** Hands the memory back. Neither `bytes` nor the chunks may be looked at afterwards. */
+  /** Where the first of them begins in the source. */
+  readonly start: number
+  readonly run: PlainRun
+  /** The block itself: all batches' blocks in order are the source. */
+  readonly block: Uint8Array
+  /** Hands the memory back. Neither `run` nor `block` may be looked at afterwards. */
   release(): void
 }
 
@@ -51,23 +59,21 @@ export async function* chunkBatches(
       last = filled < blockSize
       if (!last) reading = awaitedLater(fill())
 
-      const bytes = block.subarray(room, room + filled)
-      let from = room - open.length
+      const from = room - open.length
       block.set(open, from)
       letGoOfOpen()
       const letGo = sharedBy(2, () => ring.give(block))
 
-      const ends = filled === 0 ? [] : await chunker.push(bytes)
+      const fresh = block.subarray(room, room + filled)
+      const ends = filled === 0 ? [] : await chunker.push(fresh)
       const end = last ? chunker.finish() : undefined
-      const chunks = [...ends, ...(end === undefined ? [] : [end])].map((end) => {
-        const chunk = { start, size: end - start, bytes: block.subarray(from, from + end - start) }
-        from += chunk.size
-        start = end
-        return chunk
-      })
-      open = block.subarray(from, room + filled)
+      if (end !== undefined) ends.push(end)
+      const next = ends.at(-1) ?? start
+      const run = { bytes: block.subarray(from, from + next - start), ends: ends.map((end) => end - start) }
+      open = block.subarray(from + next - start, room + filled)
       letGoOfOpen = letGo
-      yield { chunks, bytes, release: letGo }
+      yield { start, run, block: fresh, release: letGo }
+      start = next
     }
   } finally {
     // The source is closed by its owner once we are gone: nothing may still be reading from it.

@@ -1,8 +1,9 @@
 import { chunkIdFromBytes, type ChunkId, type DigestName } from '../formats/chunk-id.ts'
 import { native, type Compression } from '../native/binding.ts'
 import type { ReadOptions } from '../read-options.ts'
-import { digestsOf } from './digests.ts'
+import type { PlainRun } from './chunk-batches.ts'
 import { RecentIds } from './recent-ids.ts'
+import { Slots } from './slots.ts'
 import { countChunk, emptyStats, type ChunkingStats } from './stats.ts'
 
 /** What storing chunks asks of a store. Every writable store is one. */
@@ -23,9 +24,20 @@ export interface StorageOptions {
   concurrency?: number | undefined
 }
 
-/** Puts plain chunks into a store that does not have them yet. Safe to call concurrently. */
-export class ChunkStorage {
-  readonly stats: ChunkingStats = emptyStats()
+/** Puts plain chunks where they are not yet. Safe to call concurrently. */
+export interface ChunkStorage {
+  /** What has come of it so far. */
+  readonly stats: ChunkingStats
+  /**
+   * Stores what is new among these chunks; resolves to their ids, 32 bytes each, behind one another. When it settles,
+   * nothing of it is under way any more.
+   */
+  store(run: PlainRun, options?: ReadOptions): Promise<Uint8Array>
+}
+
+/** Into any writable store: asked whether it has the chunk, sent what it has not. */
+export class StoreStorage implements ChunkStorage {
+  readonly stats = emptyStats()
   readonly #target: ChunkTarget
   readonly #digest: DigestName
   readonly #compression: Compression
@@ -40,15 +52,14 @@ export class ChunkStorage {
     this.#slots = new Slots(concurrency)
   }
 
-  /**
-   * Stores what is new among these plain chunks; resolves to their ids, 32 bytes each, behind one another. When it
-   * settles, nothing of it is under way any more.
-   */
-  async store(chunks: readonly Uint8Array[], options: ReadOptions = {}): Promise<Uint8Array> {
+  async store({ bytes, ends }: PlainRun, options: ReadOptions = {}): Promise<Uint8Array> {
     options.signal?.throwIfAborted()
-    const ids = await digestsOf(this.#digest, chunks)
+    const ids = await native.digestMany(this.#digest, { bytes, ends })
     const done = await Promise.allSettled(
-      chunks.map((bytes, i) => this.#storeOne(chunkIdFromBytes(ids.subarray(i * 32, i * 32 + 32)), bytes, options))
+      ends.map((end, i) => {
+        const id = chunkIdFromBytes(ids.subarray(i * 32, i * 32 + 32))
+        return this.#storeOne(id, bytes.subarray(ends[i - 1] ?? 0, end), options)
+      })
     )
     const failed = done.find((one) => one.status === 'rejected')
     if (failed !== undefined) throw failed.reason
@@ -79,27 +90,5 @@ export class ChunkStorage {
     const stored = this.#target.compressed ? await native.compressChunk(plain, this.#compression) : plain
     options.signal?.throwIfAborted()
     return (await this.#target.put(id, stored, options)) ? stored.length : undefined
-  }
-}
-
-/** Lets so many run at once; the others wait for their turn. */
-class Slots {
-  #free: number
-  readonly #waiting: (() => void)[] = []
-
-  constructor(count: number) {
-    this.#free = count
-  }
-
-  async run<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#free === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    else this.#free -= 1
-    try {
-      return await work()
-    } finally {
-      const next = this.#waiting.shift()
-      if (next === undefined) this.#free += 1
-      else next()
-    }
   }
 }

@@ -2,6 +2,8 @@ import { open, type FileHandle } from 'node:fs/promises'
 import type { BigIntStats } from 'node:fs'
 import { FileError, SourceChangedError } from '../errors.ts'
 import type { ByteSource } from './byte-source.ts'
+import { deviceSize } from './device-size.ts'
+import { attempt } from './file-failure.ts'
 
 /**
  * A file, a device, or a pipe as a source. A regular file must stay what it was when it was opened: one that grows,
@@ -38,6 +40,16 @@ export class FileSource implements ByteSource {
     }
   }
 
+  /** For calls that read at positions themselves. */
+  get fd(): number {
+    return this.#handle.fd
+  }
+
+  /** Bytes in all, also of a block device; undefined for what has no end that can be known. */
+  async extent(): Promise<number | undefined> {
+    return this.#before.isBlockDevice() ? await attempt(this.name, deviceSize(this.#handle)) : this.size
+  }
+
   async fill(target: Uint8Array): Promise<number> {
     let filled = 0
     while (filled < target.length) {
@@ -60,11 +72,17 @@ export class FileSource implements ByteSource {
   }
 
   async #atEnd(): Promise<void> {
-    if (this.#checked || this.size === undefined) return
+    if (this.#checked) return
     this.#checked = true
+    await this.checkUnchanged(this.#position)
+  }
+
+  /** Rejects with SourceChangedError unless a regular file is what it was, and had `read` bytes. */
+  async checkUnchanged(read: number): Promise<void> {
+    if (this.size === undefined) return
     const after = await attempt(this.name, this.#handle.stat({ bigint: true }))
-    if (this.#position !== this.size || after.size !== this.#before.size) {
-      const now = Math.max(this.#position, Number(after.size))
+    if (read !== this.size || after.size !== this.#before.size) {
+      const now = read === this.size ? Number(after.size) : read
       throw new SourceChangedError(this.name, `changed while it was read: it had ${this.size} bytes, then ${now}`)
     }
     if (after.mtimeNs !== this.#before.mtimeNs) {
@@ -74,13 +92,5 @@ export class FileSource implements ByteSource {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#handle.close()
-  }
-}
-
-async function attempt<T>(path: string, work: Promise<T>): Promise<T> {
-  try {
-    return await work
-  } catch (error) {
-    throw new FileError(path, (error as NodeJS.ErrnoException).code ?? 'EIO', { cause: error })
   }
 }

@@ -4,7 +4,7 @@ import type { IndexTable } from '../formats/index-table.ts'
 import { native, type ChunkSizes } from '../native/binding.ts'
 import type { ProgressOptions, ReadOptions } from '../read-options.ts'
 import type { ByteSource } from './byte-source.ts'
-import { chunkBatches, type ChunkBatch } from './chunk-batches.ts'
+import { chunkBatches, type ChunkBatch, type PlainRun } from './chunk-batches.ts'
 
 export interface IndexSourceOptions extends ReadOptions, ProgressOptions {
   featureFlags: bigint
@@ -16,7 +16,7 @@ export interface IndexSourceOptions extends ReadOptions, ProgressOptions {
 }
 
 /** Does what there is to do with these plain chunks, and resolves to their ids, 32 bytes each, behind one another. */
-export type TakeChunks = (chunks: readonly Uint8Array[], options: ReadOptions) => Promise<Uint8Array>
+export type TakeChunks = (run: PlainRun, options: ReadOptions) => Promise<Uint8Array>
 
 /** What became of a source: where its chunks end and what they are. */
 export interface IndexedSource {
@@ -51,16 +51,15 @@ export async function indexSource(
   const land = async () => {
     const { batch, ids } = flying.shift()!
     const bytes = await ids
-    for (const [i, { start, size }] of batch.chunks.entries()) {
-      builder.append(start + size, bytes.subarray(i * 32, i * 32 + 32))
+    for (const [i, end] of batch.run.ends.entries()) {
+      builder.append(batch.start + end, bytes.subarray(i * 32, i * 32 + 32))
     }
     onProgress?.({ done: builder.count, total: expectedCount(builder, expectedSize), bytes: builder.size })
   }
 
   try {
     for await (const batch of chunkBatches(source, sizes, { signal })) {
-      const plain = batch.chunks.map(({ bytes }) => bytes)
-      const ids = together(take(plain, { signal }), whole?.update(batch.bytes)).finally(batch.release)
+      const ids = together(take(batch.run, { signal }), whole?.update(batch.block)).finally(batch.release)
       ids.catch(() => {})
       flying.push({ batch, ids })
       if (flying.length === FLYING) await land()

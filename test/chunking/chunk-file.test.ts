@@ -1,4 +1,5 @@
-import { appendFile, truncate, writeFile } from 'node:fs/promises'
+import { appendFileSync, truncateSync, utimesSync } from 'node:fs'
+import { truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
 import { chunkFile } from '../../src/chunking/chunk-file.ts'
@@ -32,12 +33,21 @@ test('a file of many blocks is cut like a stream, whatever the blocks', async (t
   t.true(other.count > 100 && other.size === table.size)
 })
 
-test('a file that grows or shrinks meanwhile is refused', async (t) => {
+test('a file that grows, shrinks or is written to meanwhile is refused', async (t) => {
   const path = join(await scratch(t), 'blob')
-  for (const change of [() => appendFile(path, 'more'), () => truncate(path, 1_000_000)]) {
-    await writeFile(path, lcg(1, 30_000_000))
-    let changed: Promise<void> | undefined
-    const onProgress = () => void (changed ??= change())
+  const changes = [
+    () => appendFileSync(path, 'more'),
+    () => truncateSync(path, 1_000_000),
+    () => utimesSync(path, 1, 1)
+  ]
+  for (const change of changes) {
+    await writeFile(path, 'then zeros')
+    await truncate(path, 150_000_000)
+    let changed = false
+    const onProgress = () => {
+      if (!changed) change()
+      changed = true
+    }
     const error = await t.throwsAsync(chunkFile(path, undefined, { onProgress }), { instanceOf: SourceChangedError })
     t.is((error as SourceChangedError).path, path)
   }

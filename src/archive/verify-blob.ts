@@ -1,0 +1,58 @@
+import { open } from 'node:fs/promises'
+import { deviceSize } from '../chunking/device-size.ts'
+import { attempt } from '../chunking/file-failure.ts'
+import { FileError } from '../errors.ts'
+import type { IndexTable } from '../formats/index-table.ts'
+import type { ProgressOptions, ReadOptions } from '../read-options.ts'
+import { wrongRows } from './wrong-rows.ts'
+
+/** A run of chunks that a file does not hold as the index says. */
+export interface WrongRange {
+  /** The first of them. */
+  readonly row: number
+  readonly chunks: number
+  /** Its offset in the blob, and how many bytes they are. */
+  readonly start: number
+  readonly size: number
+}
+
+export interface BlobVerification {
+  /** Whether the file has the index's size; a device may be larger. */
+  readonly sizeMatches: boolean
+  /** What the file has. */
+  readonly size: number
+  /** Everything that differs, in order; empty where all is well. */
+  readonly wrong: readonly WrongRange[]
+}
+
+/** Compares a file or block device with an index, chunk by chunk, on every core. */
+export async function verifyBlob(
+  table: IndexTable,
+  path: string,
+  { signal, onProgress }: ReadOptions & ProgressOptions = {}
+): Promise<BlobVerification> {
+  signal?.throwIfAborted()
+  const handle = await attempt(path, open(path, 'r'))
+  try {
+    const found = await attempt(path, handle.stat())
+    if (found.isDirectory()) throw new FileError(path, 'EISDIR')
+    const isDevice = found.isBlockDevice()
+    const size = isDevice ? await attempt(path, deviceSize(handle)) : found.size
+    const wrong = await wrongRows(handle, path, table, { end: size, signal, onProgress })
+    const sizeMatches = isDevice ? size >= table.size : size === table.size
+    return { sizeMatches, size, wrong: rangesOf(table, wrong) }
+  } finally {
+    await handle.close()
+  }
+}
+
+function rangesOf(table: IndexTable, wrong: Uint8Array): WrongRange[] {
+  const ranges: WrongRange[] = []
+  for (let row = wrong.indexOf(1); row !== -1;) {
+    const right = wrong.indexOf(0, row)
+    const end = right === -1 ? table.count : right
+    ranges.push({ row, chunks: end - row, start: table.startAt(row), size: table.endAt(end - 1) - table.startAt(row) })
+    row = right === -1 ? -1 : wrong.indexOf(1, right)
+  }
+  return ranges
+}
