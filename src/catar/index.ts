@@ -1,0 +1,6 @@
+export * from './decoder.ts'
+export * from './encoder.ts'
+export * from './entry.ts'
+export type { ArchiveEvent, DirectoryEndEvent, NodeEvent } from './events.ts'
+export * from './names.ts'
+export * from './tree.ts'
