@@ -191,8 +191,11 @@ RestoreFailure Restore::enter(const Record& record, std::uint64_t program) {
   Place place;
   place.fd = fd;
   place.made_by = program;
+  place.made = made;
   const bool clean = made && parent->inherited == Inherited::nothing;
-  SetFailure failed = setBeforeContent(fd, record.metadata, clean ? Inherited::nothing : Inherited::maybe);
+  const bool touched = made || (record.metadata.bits & kSetOnlyWhenMade) == 0;
+  SetFailure failed;
+  if (touched) failed = setBeforeContent(fd, record.metadata, clean ? Inherited::nothing : Inherited::maybe);
   if (!failed && made && !clean && (record.metadata.bits & kSetAcl) != 0) {
     // A default ACL that it has got would go on to everything below.
     MetadataToSet bare;
@@ -213,9 +216,11 @@ RestoreFailure Restore::enter(const Record& record, std::uint64_t program) {
 RestoreFailure Restore::leave(const Record& record) {
   Place* place = find(record.place);
   if (place == nullptr) return {};
-  SetFailure failed = setMetadata(place->fd, record.metadata, Inherited::maybe);
-  if (!failed) failed = setAttributes(place->fd, record.metadata, Inherited::maybe);
-  if (failed) return failure(record, failed);
+  if (place->made || (record.metadata.bits & kSetOnlyWhenMade) == 0) {
+    SetFailure failed = setMetadata(place->fd, record.metadata, Inherited::maybe);
+    if (!failed) failed = setAttributes(place->fd, record.metadata, Inherited::maybe);
+    if (failed) return failure(record, failed);
+  }
   remove(record.place);
   return {};
 }

@@ -50,6 +50,8 @@ class Restore {
   struct Place {
     int fd = -1;
     Inherited inherited = Inherited::maybe;
+    /** It was not there before. */
+    bool made = false;
     /** Made by a program of this number. */
     std::uint64_t made_by = 0;
     /** An unfinished file: the directory it is in, and its name for now. */

@@ -29,6 +29,8 @@ enum SetBits : std::uint32_t {
   kSetAcl = 1 << 6,
   kSubvolumeWanted = 1 << 7,
   kSubvolumeReadOnlyWanted = 1 << 8,
+  /** Of a directory: leave one that was there before as it is. */
+  kSetOnlyWhenMade = 1 << 9,
 };
 
 /** What a node is to say about itself once it is restored. */

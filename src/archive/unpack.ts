@@ -1,0 +1,74 @@
+import { mkdir } from 'node:fs/promises'
+import { decodeArchive } from '../catar/decoder.ts'
+import { FileError } from '../errors.ts'
+import type { ProgressOptions, ReadOptions } from '../read-options.ts'
+import type { RandomReader } from '../reader/random-reader.ts'
+import { peekFeatures } from './peek-features.ts'
+import type { MetadataRules } from './restored-metadata.ts'
+import { Restoring } from './restoring.ts'
+import { Unpacking } from './unpacking.ts'
+
+export interface UnpackOptions extends ReadOptions, ProgressOptions {
+  /** Only these paths and what is below them. Default: everything. */
+  paths?: readonly string[] | undefined
+  /** Give nodes to whom they belonged. Default: when run by root. */
+  sameOwner?: boolean | undefined
+  /** Set modes and ACLs as they were; otherwise the umask limits the modes. Default: true. */
+  samePermissions?: boolean | undefined
+  /** Restore only metadata of these feature flags. Default: everything that the archive has. */
+  features?: bigint | undefined
+}
+
+/**
+ * Restores an archive below `target`, which is made when it is not there. What exists under the same name gives way,
+ * except that directories stay and are filled; everything else in the target is left alone. Nothing is ever written
+ * outside of the target, and a file shows up under its name only when it is whole. Rejects with TargetRefusedError or
+ * FileError naming the path on disk, with FormatError where the archive is broken, with PathMissingError.
+ */
+export async function unpackArchive(
+  source: RandomReader | AsyncIterable<Uint8Array>,
+  target: string,
+  options: UnpackOptions = {}
+): Promise<void> {
+  const { signal } = options
+  signal?.throwIfAborted()
+  const what = 'readInto' in source ? source.name : 'archive'
+  const pieces = 'readInto' in source ? source.stream({ signal }) : source
+  const { features, stream } = await peekFeatures(pieces, what)
+  await restoreBelow(target, async (restoring) => {
+    const unpacking = new Unpacking(restoring, rulesFor(features, options), what, options)
+    for await (const event of decodeArchive(stream, { what, signal })) {
+      if (event.kind === 'entry' && event.depth === 0) await unpacking.beginRoot(event.entry)
+      else await unpacking.take(event)
+    }
+    await unpacking.run()
+  })
+}
+
+/** Runs `work` on a target that is there; whatever comes of it, nothing unfinished stays. */
+async function restoreBelow(target: string, work: (restoring: Restoring) => Promise<void>): Promise<void> {
+  await mkdir(target, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
+    throw new FileError(target, error.code === 'EEXIST' ? 'ENOTDIR' : (error.code ?? 'EIO'), { cause: error })
+  })
+  const restoring = new Restoring(target)
+  try {
+    await work(restoring)
+    await restoring.finish()
+  } finally {
+    await restoring.abandon()
+  }
+}
+
+function rulesFor(
+  features: bigint,
+  { sameOwner, samePermissions = true, features: wanted = ~0n }: UnpackOptions
+): MetadataRules {
+  const privileged = process.geteuid?.() === 0
+  return {
+    features: features & wanted,
+    sameOwner: sameOwner ?? privileged,
+    samePermissions,
+    privileged,
+    umask: process.umask()
+  }
+}
