@@ -24,7 +24,8 @@ export function attributesOf(entry: CatarEntry): Attributes {
     gid: entry.gid,
     major: device ? entry.major : 0,
     minor: device ? entry.minor : 0,
-    mtime: entry.mtime
+    mtime: entry.mtime,
+    bare: isBare(entry)
   }
 }
 
@@ -40,6 +41,10 @@ export function xattrsOf(entry: CatarEntry): Map<string, Uint8Array> {
   // The kernel counts the NUL behind the label, the archive does not.
   if (selinux !== undefined) values.set(LABEL, Uint8Array.of(...selinux, 0))
   return values
+}
+
+function isBare({ xattrs, acl, selinux, fcaps }: CatarEntry): boolean {
+  return xattrs.length === 0 && acl === undefined && selinux === undefined && fcaps === undefined
 }
 
 function sizeOf(entry: CatarEntry): number {

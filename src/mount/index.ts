@@ -5,6 +5,7 @@
 export type { Attributes, Filesystem, FilesystemErrno, Inode, ListedEntry, Statistics } from './filesystem.ts'
 export { FilesystemError, ROOT_INODE } from './filesystem.ts'
 export { BlobFilesystem, blobNameFor, type BlobOptions } from './blob-filesystem.ts'
+export { TreeFilesystem } from './tree-filesystem.ts'
 export { withDeadline } from './deadline.ts'
 export { waitingThroughOutages, type OutagePolicy } from './outage.ts'
 export { withOwnership, type Ownership } from './ownership.ts'

@@ -14,6 +14,10 @@ export interface Limits {
   readonly timeStep: number
   /** Whether times before 1970 are shown as 1970. */
   readonly noTimesBefore1970: boolean
+  /** Whether names and link targets that are not UTF-8 arrive byte for byte. */
+  readonly exactNames: boolean
+  /** Whether inode numbers are the archive's. */
+  readonly exactInodes: boolean
 }
 
 /** Every transport behaves the same from outside. A new one joins by calling this once. */

@@ -1,4 +1,8 @@
 import test from 'ava'
-import { behavesLikeATransport } from '../contract.ts'
+import { behavesLikeATransport, type Limits } from '../contract.ts'
+import { showsTheTree } from '../tree-contract.ts'
 
-behavesLikeATransport(test, 'fuse-native', { timeStep: 1_000_000, noTimesBefore1970: true })
+const limits: Limits = { timeStep: 1_000_000, noTimesBefore1970: true, exactNames: false, exactInodes: false }
+
+behavesLikeATransport(test, 'fuse-native', limits)
+showsTheTree(test, 'fuse-native', limits)

@@ -1,4 +1,8 @@
 import test from 'ava'
-import { behavesLikeATransport } from '../contract.ts'
+import { behavesLikeATransport, type Limits } from '../contract.ts'
+import { showsTheTree } from '../tree-contract.ts'
 
-behavesLikeATransport(test, 'session', { timeStep: 1, noTimesBefore1970: false })
+const limits: Limits = { timeStep: 1, noTimesBefore1970: false, exactNames: true, exactInodes: true }
+
+behavesLikeATransport(test, 'session', limits)
+showsTheTree(test, 'session', limits)

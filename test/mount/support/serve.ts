@@ -8,6 +8,7 @@ import { leave } from '../../../src/mount/leaving.ts'
 import { mount, type MountOptions } from '../../../src/mount/mount.ts'
 import { Problems } from '../../../src/mount/problems.ts'
 import { backgroundParent } from '../../../src/mount/background.ts'
+import { TreeFilesystem } from '../../../src/mount/tree-filesystem.ts'
 import { openReader } from './open-backup.ts'
 import { PatternReader } from './pattern-reader.ts'
 
@@ -18,14 +19,19 @@ export interface Order extends Omit<MountOptions, 'report' | 'onVerbose'> {
   /** An index, whose chunks are in `store`, or a plain file. */
   backup?: string
   store?: string
+  /** The backup is an archive. */
+  tree?: boolean
   /** Reads that never end. */
   stuck?: boolean
 }
 
 export type Said = { ready: string } | { failed: string } | { busy: readonly string[] } | { problem: string }
 
-async function open({ blob, backup, store, stuck }: Order): Promise<Filesystem> {
-  if (backup !== undefined) return new BlobFilesystem(await openReader(backup, store, problems), { name: 'blob' })
+async function open({ blob, backup, store, tree, stuck }: Order): Promise<Filesystem> {
+  if (backup !== undefined) {
+    const reader = await openReader(backup, store, problems)
+    return tree === true ? TreeFilesystem.open(reader) : new BlobFilesystem(reader, { name: 'blob' })
+  }
   const filesystem = new BlobFilesystem(new PatternReader(blob ?? 0), { name: 'blob', mtime: -1_500_000_000n })
   if (stuck === true) filesystem.read = () => new Promise(() => {})
   return filesystem
