@@ -1,12 +1,15 @@
 import { mkdir } from 'node:fs/promises'
 import { decodeArchive } from '../catar/decoder.ts'
+import { CatarTree } from '../catar/tree.ts'
 import { FileError } from '../errors.ts'
 import type { ProgressOptions, ReadOptions } from '../read-options.ts'
 import type { RandomReader } from '../reader/random-reader.ts'
 import { peekFeatures } from './peek-features.ts'
 import type { MetadataRules } from './restored-metadata.ts'
 import { Restoring } from './restoring.ts'
+import { findWanted, unpackFound, unpackWanted } from './unpack-paths.ts'
 import { Unpacking } from './unpacking.ts'
+import { wantedPaths, type Wanted } from './wanted-paths.ts'
 
 export interface UnpackOptions extends ReadOptions, ProgressOptions {
   /** Only these paths and what is below them. Default: everything. */
@@ -32,15 +35,34 @@ export async function unpackArchive(
 ): Promise<void> {
   const { signal } = options
   signal?.throwIfAborted()
+  const wanted = wantedPaths(options.paths ?? ['.'])
+  const whole = wanted.path !== undefined
+  if (!whole && 'readInto' in source) return unpackSome(source, target, wanted, options)
+
   const what = 'readInto' in source ? source.name : 'archive'
-  const pieces = 'readInto' in source ? source.stream({ signal }) : source
-  const { features, stream } = await peekFeatures(pieces, what)
+  const { features, stream } = await peekFeatures('readInto' in source ? source.stream({ signal }) : source, what)
   await restoreBelow(target, async (restoring) => {
     const unpacking = new Unpacking(restoring, rulesFor(features, options), what, options)
-    for await (const event of decodeArchive(stream, { what, signal })) {
-      if (event.kind === 'entry' && event.depth === 0) await unpacking.beginRoot(event.entry)
-      else await unpacking.take(event)
+    const events = decodeArchive(stream, { what, signal })
+    if (!whole) await unpackWanted(events, wanted, unpacking)
+    else {
+      for await (const event of events) {
+        if (event.kind === 'entry' && event.depth === 0) await unpacking.beginRoot(event.entry)
+        else await unpacking.take(event)
+      }
     }
+    await unpacking.run()
+  })
+}
+
+/** Reads no more than the way to what is wanted, and that. */
+async function unpackSome(reader: RandomReader, target: string, wanted: Wanted, options: UnpackOptions): Promise<void> {
+  const { signal } = options
+  const tree = await CatarTree.open(reader, { signal })
+  const found = await findWanted(tree, wanted, { signal })
+  await restoreBelow(target, async (restoring) => {
+    const unpacking = new Unpacking(restoring, rulesFor(tree.featureFlags, options), reader.name, options)
+    await unpackFound(found, tree, reader, unpacking, { signal })
     await unpacking.run()
   })
 }
