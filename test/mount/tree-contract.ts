@@ -1,4 +1,5 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ExecutionContext, TestFn } from 'ava'
 import type { TransportName } from '../../src/mount/transport.ts'
@@ -9,22 +10,35 @@ import { makeSourceTree } from './support/source-tree.ts'
 
 const COMMANDS = ['casync', 'setfattr', 'getfattr', 'setfacl', 'getfacl', 'rsync', 'tar']
 
+interface Backup {
+  readonly folder: string
+  readonly original: string
+  readonly index: string
+  readonly store: string
+}
+
+async function makeBackup(limits: Limits): Promise<Backup> {
+  const folder = await mkdtemp(join(tmpdir(), 'cairn-tree-'))
+  const [original, index, store] = [join(folder, 'original'), join(folder, 'backup.caidx'), join(folder, 'store')]
+  await makeSourceTree(original, limits)
+  const { code, err } = await command('casync', 'make', `--store=${store}`, index, original)
+  if (code !== 0) throw new Error(err)
+  return { folder, original, index, store }
+}
+
 /** Every transport shows the same tree: the one that was backed up. A new one joins by calling this once. */
 export function showsTheTree(test: TestFn, transport: TransportName, limits: Limits): void {
   const missing = COMMANDS.filter((name) => findCommand(name) === undefined)
   const onMount = skippingWhen(test, [...withoutMounts(), ...missing.map((name) => `needs the command ${name}`)])
 
+  let backup: Promise<Backup> | undefined
+  test.after.always(async () => {
+    if (backup !== undefined) await rm((await backup).folder, { recursive: true })
+  })
+
   async function mountTree(t: ExecutionContext): Promise<{ original: string; mounted: ServedMount }> {
-    const folder = await scratch(t)
-    const [original, backup, store] = ['original', 'backup.caidx', 'store'].map((name) => join(folder, name)) as [
-      string,
-      string,
-      string
-    ]
-    await makeSourceTree(original, limits)
-    const made = await command('casync', 'make', `--store=${store}`, backup, original)
-    t.is(made.code, 0, made.err)
-    return { original, mounted: await serve(t, { transport, backup, store, tree: true }, folder) }
+    const { original, index, store } = await (backup ??= makeBackup(limits))
+    return { original, mounted: await serve(t, { transport, backup: index, store, tree: true }) }
   }
 
   /** What `find` prints for both, line by line. */
@@ -123,7 +137,7 @@ print(libc.llistxattr(path, buffer, 8), ctypes.get_errno() == 34, buffer.raw == 
 
   onMount('what tar packs from the mount compares equal to the original', async (t) => {
     const { original, mounted } = await mountTree(t)
-    const archive = join(original, '..', 'packed.tar')
+    const archive = join(await scratch(t), 'packed.tar')
     const pack = ['--numeric-owner', '--xattrs', '--acls', '-C', mounted.path, '-cf', archive, '.']
     const packed = await command('tar', ...pack)
     t.is(packed.code, 0, packed.err)
@@ -148,8 +162,7 @@ print(libc.llistxattr(path, buffer, 8), ctypes.get_errno() == 34, buffer.raw == 
 
   onMount('a partial restore copies what was asked for, permissions and all', async (t) => {
     const { original, mounted } = await mountTree(t)
-    const target = join(original, '..', 'restored')
-    await mkdir(target)
+    const target = await scratch(t)
     t.is((await command('cp', '-a', join(mounted.path, 'names'), join(mounted.path, 'deep'), target)).code, 0)
     t.is((await command('diff', '-r', '--no-dereference', join(original, 'names'), join(target, 'names'))).code, 0)
     t.is((await command('diff', '-r', '--no-dereference', join(original, 'deep'), join(target, 'deep'))).code, 0)
@@ -163,7 +176,7 @@ print(libc.llistxattr(path, buffer, 8), ctypes.get_errno() == 34, buffer.raw == 
 
   if (limits.exactInodes) {
     onMount('an inode number is the same in listings and in stat, and in a second mount', async (t) => {
-      const { original, mounted } = await mountTree(t)
+      const { mounted } = await mountTree(t)
       const numbers = async (root: string) => {
         const script = `
 import os, sys
@@ -175,10 +188,8 @@ for folder, _, _ in os.walk(os.fsencode(sys.argv[1])):
         t.is(code, 0, err)
         return out.toString().split('\n').toSorted()
       }
-      const backup = join(original, '..', 'backup.caidx')
-      const order = { transport, backup, store: join(original, '..', 'store'), tree: true }
-      const second = await serve(t, order)
-      t.deepEqual(await numbers(second.path), await numbers(mounted.path))
+      const second = await mountTree(t)
+      t.deepEqual(await numbers(second.mounted.path), await numbers(mounted.path))
     })
   }
 }
