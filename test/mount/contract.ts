@@ -1,11 +1,14 @@
-import { open, readFile, stat, statfs, writeFile } from 'node:fs/promises'
+import { chmod, open, readFile, stat, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ExecutionContext, TestFn } from 'ava'
+import { BlobFilesystem } from '../../src/mount/blob-filesystem.ts'
+import { mount } from '../../src/mount/mount.ts'
 import type { TransportName } from '../../src/mount/transport.ts'
 import { unmount } from '../../src/mount/unmount.ts'
 import { MountBusyError } from '../../src/errors.ts'
-import { skippingWhen, withoutMounts } from '../support/needs.ts'
-import { pattern } from './support/pattern-reader.ts'
+import { skippingWhen, withoutMounts, withoutRoot } from '../support/needs.ts'
+import { controllable } from './support/controllable.ts'
+import { pattern, PatternReader } from './support/pattern-reader.ts'
 import { command, scratch, serve } from './support/served-mount.ts'
 
 /** What a transport cannot carry, because of what it is built on. */
@@ -23,6 +26,7 @@ export interface Limits {
 /** Every transport behaves the same from outside. A new one joins by calling this once. */
 export function behavesLikeATransport(test: TestFn, transport: TransportName, limits: Limits): void {
   const onMount = skippingWhen(test, withoutMounts())
+  const asRoot = skippingWhen(test, [...withoutMounts(), ...withoutRoot()])
   const serveBlob = (t: ExecutionContext, blob: number) => serve(t, { transport, blob })
 
   onMount('a blob reads the same in any window, past 4 GiB as well', async (t) => {
@@ -121,6 +125,71 @@ export function behavesLikeATransport(test: TestFn, transport: TransportName, li
       })
     )
     t.pass()
+  })
+
+  onMount('owner and permissions are what the options say', async (t) => {
+    const { path } = await serve(t, { transport, blob: 1, uid: 1234, gid: 5678, umask: 0o027 })
+    for (const [name, mode] of [
+      ['.', 0o550],
+      ['blob', 0o440]
+    ] as const) {
+      const status = await stat(join(path, name))
+      t.deepEqual([status.uid, status.gid, status.mode & 0o777], [1234, 5678, mode])
+    }
+  })
+
+  asRoot('nobody but the mounting user enters, unless allow_other is given', async (t) => {
+    const asNobody = (...words: string[]) =>
+      command('setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', ...words)
+    const folder = await scratch(t)
+    await chmod(folder, 0o755)
+    const closed = await serve(t, { transport, blob: 100 }, folder)
+    t.regex((await asNobody('cat', join(closed.path, 'blob'))).err, /Permission denied/)
+    t.regex((await asNobody('ls', closed.path)).err, /Permission denied/)
+    await unmount(closed.path)
+
+    const open = await serve(t, { transport, blob: 100, allowOther: true }, folder)
+    t.is((await asNobody('cat', join(open.path, 'blob'))).out.length, 100)
+    await unmount(open.path)
+
+    const strict = await serve(t, { transport, blob: 100, allowOther: true, umask: 0o077 }, folder)
+    t.regex((await asNobody('cat', join(strict.path, 'blob'))).err, /Permission denied/)
+  })
+
+  onMount('one process serves several mounts, each with its own life', async (t) => {
+    const folder = await scratch(t)
+    const mountAs = async (name: string, size: number) => {
+      const filesystem = new BlobFilesystem(new PatternReader(size), { name: 'blob' })
+      return mount(filesystem, join(folder, name), { transport, mkdir: true, report: (...problem) => t.log(problem) })
+    }
+    const first = await mountAs('first', 1000)
+    const second = await mountAs('second', 200_000)
+    const sizes = async () => [
+      (await command('stat', '--format=%s', join(first.mountPoint, 'blob'))).out.toString(),
+      (await command('stat', '--format=%s', join(second.mountPoint, 'blob'))).out.toString()
+    ]
+    t.deepEqual(await sizes(), ['1000\n', '200000\n'])
+    await first.unmount()
+    await first.ended
+    t.deepEqual(await sizes(), ['', '200000\n'])
+    await using third = await mountAs('first', 30)
+    t.deepEqual(await sizes(), ['30\n', '200000\n'])
+    t.is(third.mountPoint, first.mountPoint)
+    await second[Symbol.asyncDispose]()
+    t.deepEqual(await sizes(), ['30\n', ''])
+  })
+
+  onMount('unmounted lazily in the middle of a read, the read still gets its answer', async (t) => {
+    const calls = controllable()
+    const folder = await scratch(t)
+    const mounted = await mount(calls.filesystem, join(folder, 'm'), { transport, mkdir: true, report: () => {} })
+    const reading = command('cat', join(mounted.mountPoint, 'disk'))
+    const call = await calls.next()
+    await t.throwsAsync(mounted.unmount(), { instanceOf: MountBusyError })
+    await mounted.unmount({ lazy: true })
+    call.resolve(new Uint8Array(100).fill(7))
+    t.deepEqual((await reading).out, Buffer.alloc(100, 7))
+    await mounted.ended
   })
 
   onMount('a request that never gets its bytes ends as an I/O error, and the mount goes on', async (t) => {
