@@ -3,7 +3,14 @@ import type { AnyCommand } from './command.ts'
 /** Every command, loaded when it is wanted: listing an archive need not load an HTTP server. Help shows them in this order. */
 const LOADERS: Record<string, () => Promise<AnyCommand>> = {
   make: async () => (await import('./commands/make.ts')).default,
+  extract: async () => (await import('./commands/extract.ts')).default,
   umount: async () => (await import('./commands/umount.ts')).default,
+  ls: async () => (await import('./commands/ls.ts')).default,
+  stat: async () => (await import('./commands/stat.ts')).default,
+  cat: async () => (await import('./commands/cat.ts')).default,
+  tar: async () => (await import('./commands/tar.ts')).default,
+  mtree: async () => (await import('./commands/mtree.ts')).default,
+  digest: async () => (await import('./commands/digest.ts')).default,
   info: async () => (await import('./commands/info.ts')).default,
   'list-chunks': async () => (await import('./commands/list-chunks.ts')).default,
   chunk: async () => (await import('./commands/chunk.ts')).default,

@@ -1,12 +1,20 @@
 import { Writable } from 'node:stream'
+import {
+  type BackupKind,
+  backupKind,
+  defaultStore,
+  openBackup,
+  type OpenBackupOptions,
+  type TreeBackup
+} from '../archive/open-backup.ts'
 import type { IndexTable } from '../formats/index-table.ts'
-import { openIndex } from '../indexes/open-index.ts'
+import { openIndex, shownIndex } from '../indexes/open-index.ts'
 import { readConfiguration } from '../stores/configuration.ts'
-import { openStores, openWritableStore, type OpenStoreOptions } from '../stores/open-store.ts'
-import type { ChunkStore, WritableStore } from '../stores/store.ts'
-import type { Globals } from './command.ts'
+import { openWritableStore, type OpenStoreOptions } from '../stores/open-store.ts'
+import type { WritableStore } from '../stores/store.ts'
+import { type Globals, UsageError } from './command.ts'
 import { notice } from './notices.ts'
-import { type CacheValues, type RemoteValues, storeOptionsOf, storesFor } from './store-options.ts'
+import { type CacheValues, type RemoteValues, storeOptionsOf } from './store-options.ts'
 import type { Terminal } from './terminal.ts'
 
 /** What a command needs to have been told before it can open anything. */
@@ -32,14 +40,31 @@ export async function openTable(opening: Opening, location: string): Promise<Ind
   return openIndex(location, await connection(opening))
 }
 
-/** The stores that `-s` names, or the one casync would look into for this index; behind the cache of `-c`. */
-export async function openChunks(
-  opening: Opening<RemoteValues & Partial<CacheValues> & { store: readonly string[] }>,
-  index: string
-): Promise<ChunkStore> {
-  const { store, cache, cacheLimit, cacheRepair } = opening.values
-  const stores = storesFor(store, index)
-  return openStores({ ...(await connection(opening)), stores, cache, cacheLimit, cacheRepair })
+/** What opening a backup takes beside the index's location. */
+export type BackupValues = RemoteValues & {
+  readonly store: readonly string[]
+  readonly what: BackupKind | undefined
+} & Partial<CacheValues> & { readonly cacheSize?: number }
+
+/** What the connection of `opening` makes of its store and cache options. */
+export async function backupOptions(opening: Opening<BackupValues>): Promise<OpenBackupOptions> {
+  const { store, cache, cacheLimit, cacheRepair, cacheSize, what } = opening.values
+  return { ...(await connection(opening)), stores: store, cache, cacheLimit, cacheRepair, maxBytes: cacheSize, what }
+}
+
+/** The kind that `--what` says, else the extension; of standard input, which has none, `piped`. */
+export function kindOf(index: string, what: BackupKind | undefined, piped: BackupKind): BackupKind {
+  return what ?? (index === '-' ? piped : backupKind(index))
+}
+
+/** The tree in an index or archive. Throws UsageError for a blob. */
+export async function openTree(opening: Opening<BackupValues>, index: string): Promise<TreeBackup> {
+  const what = kindOf(index, opening.values.what, 'tree')
+  if (what === 'blob')
+    throw new UsageError(`${shownIndex(index)} is the index of a blob, and this needs a tree (.caidx or .catar)`)
+  const backup = await openBackup(index, { ...(await backupOptions(opening)), what })
+  if (backup.kind === 'tree') return backup
+  throw new Error('a blob where a tree was opened')
 }
 
 /** The one store that chunks of this index are written to. */
@@ -48,8 +73,7 @@ export async function openTarget(
   index: string
 ): Promise<WritableStore> {
   const { store } = opening.values
-  const [location] = storesFor(store === undefined ? [] : [store], index)
-  return openWritableStore(location!, await connection(opening))
+  return openWritableStore(store ?? defaultStore(index), await connection(opening))
 }
 
 /** Standard output for those who write to streams. */

@@ -1,4 +1,4 @@
-import { besideLocation } from '../stores/location.ts'
+import type { BackupKind } from '../archive/open-backup.ts'
 import type { StoreOptions } from '../stores/store-options.ts'
 import { count, defaulting, flag, oneOf, repeated, single, text, type ValuesOf } from './options.ts'
 import { parseDuration, parsePositiveSize } from './quantities.ts'
@@ -45,12 +45,9 @@ export const cacheSizeOption = {
   )
 } as const
 
-/** A blob's index, a tree's index, or an archive in one file. */
-export type Kind = 'blob' | 'tree' | 'archive'
-
 /** Overrides what the extension says. */
 export const whatOption = {
-  what: single('--what <kind>', 'blob, tree or archive, whatever the extension says', (value, option): Kind => {
+  what: single('--what <kind>', 'blob, tree or archive, whatever the extension says', (value, option): BackupKind => {
     // casync's words for the same.
     if (value === 'blob-index') return 'blob'
     if (value === 'archive-index') return 'tree'
@@ -61,14 +58,6 @@ export const whatOption = {
 export type RemoteValues = ValuesOf<typeof remoteOptions>
 export type StoreValues = ValuesOf<typeof storeOptions>
 export type CacheValues = ValuesOf<typeof cacheOptions>
-
-/** The stores that were named, or casync's default: CASYNC_STORE, else `default.castr` beside the index. */
-export function storesFor(given: readonly string[], index: string): readonly string[] {
-  if (given.length > 0) return given
-  const { CASYNC_STORE } = process.env
-  if (CASYNC_STORE !== undefined && CASYNC_STORE !== '') return [CASYNC_STORE]
-  return [index === '-' ? './default.castr' : besideLocation(index, 'default.castr')]
-}
 
 /** What the options say about speaking to any store; what they leave open, the configuration may say. */
 export function storeOptionsOf(values: RemoteValues): StoreOptions {

@@ -5,23 +5,19 @@ import type { ChunkingStats } from '../../chunking/stats.ts'
 import { selectFeatures } from '../../formats/feature-flags.ts'
 import { chosenSizes, chunkSizeOptions, digestOption } from '../chunk-options.ts'
 import { command, type Invocation } from '../command.ts'
-import { connection, openTarget, outputStream } from '../opening.ts'
-import { defaulting, flag, oneOf, repeated, single, text, yesNo, type ValuesOf } from '../options.ts'
+import { featureOptions } from '../feature-options.ts'
+import { connection, kindOf, openTarget, outputStream } from '../opening.ts'
+import { flag, oneOf, single, type ValuesOf } from '../options.ts'
 import { withProgress } from '../progress.ts'
 import { oneStoreOption, remoteOptions, whatOption } from '../store-options.ts'
 import { formatSize } from '../quantities.ts'
-import { indexKind } from '../what.ts'
 
 const options = {
   ...oneStoreOption,
   ...remoteOptions,
   ...chunkSizeOptions,
   ...digestOption,
-  with: repeated('--with <set>', "keep this in the archive: casync's names of features and sets; repeat", text),
-  without: repeated('--without <set>', 'leave this out of the archive; repeat', text),
-  excludeNodump: defaulting('--exclude-nodump <yes|no>', 'skip files marked "no dump" (default: yes)', yesNo, true),
-  excludeFile: defaulting('--exclude-file <yes|no>', 'obey .caexclude files (default: yes)', yesNo, true),
-  excludeSubmounts: defaulting('--exclude-submounts <yes|no>', 'stay on one file system (default: no)', yesNo, false),
+  ...featureOptions,
   compression: single('--compression <name>', 'zstd (default), xz or gzip', oneOf('zstd', 'xz', 'gzip')),
   treeTable: flag('--no-tree-table', 'do not write INDEX.tree, which makes a mount of the tree fast'),
   printStats: flag('--print-stats', 'say on standard error what was new and what was there already'),
@@ -46,7 +42,8 @@ INDEX standard output. Interrupted, it leaves a valid store and no index.`,
   async run(invocation) {
     const { args, values, terminal } = invocation
     const [index, source] = args
-    const kind = indexKind(index, values.what) ?? (await kindOfSource(source))
+    const piped = await kindOfSource(source)
+    const kind = kindOf(index, values.what, piped)
     const features = selectFeatures({ ...values, blob: kind === 'blob' })
     const digest = kind === 'archive' ? await archive(invocation, features) : await chunked(invocation, kind, features)
     const line = `${Buffer.from(digest).toString('hex')}\n`
