@@ -3,36 +3,35 @@ interface Kept<V> {
   readonly cost: number
 }
 
-/** Remembers what was used last, up to a budget in bytes. One thing too large for the budget is kept alone. */
+/**
+ * Remembers what was used lately, in two generations of half a budget (in bytes) each: when the young one is full, the
+ * old one is forgotten. Something too large for a generation is kept alone in one.
+ */
 export class BoundedMap<K, V> {
-  readonly #budget: number
-  readonly #kept = new Map<K, Kept<V>>()
+  readonly #half: number
+  #young = new Map<K, Kept<V>>()
+  #old = new Map<K, Kept<V>>()
   #cost = 0
 
   constructor(budget: number) {
-    this.#budget = budget
+    this.#half = budget / 2
   }
 
   get(key: K): V | undefined {
-    const kept = this.#kept.get(key)
-    if (kept === undefined) return undefined
-    this.#kept.delete(key)
-    this.#kept.set(key, kept)
-    return kept.value
+    const young = this.#young.get(key)
+    if (young !== undefined) return young.value
+    const old = this.#old.get(key)
+    if (old !== undefined) this.set(key, old.value, old.cost)
+    return old?.value
   }
 
   set(key: K, value: V, cost: number): void {
-    this.delete(key)
-    this.#kept.set(key, { value, cost })
-    this.#cost += cost
-    for (const oldest of this.#kept.keys()) {
-      if (this.#cost <= this.#budget || oldest === key) return
-      this.delete(oldest)
+    this.#cost += cost - (this.#young.get(key)?.cost ?? 0)
+    if (this.#cost > this.#half) {
+      this.#old = this.#young
+      this.#young = new Map()
+      this.#cost = cost
     }
-  }
-
-  delete(key: K): void {
-    this.#cost -= this.#kept.get(key)?.cost ?? 0
-    this.#kept.delete(key)
+    this.#young.set(key, { value, cost })
   }
 }

@@ -100,7 +100,11 @@ function tryChild(what: string, directory: Directory, i: number, rules: Rules, b
   const position = directory.starts[i]!
   const limit = endOfChild(directory, i)
   const head = decodeHead(bytes, { what, position, limit, rules, named: true })
-  if (typeof head !== 'number' && directory.ends === undefined) checkEnd(head, limit, what)
+  if (typeof head === 'number' || directory.ends !== undefined) return head
+  checkEnd(head, limit, what)
+  if (head.entry !== undefined && !isFound(head.entry.name, directory, position)) {
+    throw new FormatError(what, position, 'name that the goodbye table does not lead to')
+  }
   return head
 }
 
@@ -112,4 +116,9 @@ function checkEnd({ entry, end }: Head, limit: number, what: string): void {
   }
   const ends = entry?.type === 'file' ? entry.payload.start + entry.payload.size : end
   if (ends !== limit) throw new FormatError(what, ends, `entry ends, though its directory says ${limit}`)
+}
+
+/** Whether whoever looks this name up comes to the child that begins at `position`. */
+function isFound(name: Uint8Array, { table, goodbye }: Directory, position: number): boolean {
+  return table.find(name).some((slot) => goodbye - table.distanceAt(slot) === position)
 }
