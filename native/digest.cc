@@ -1,5 +1,7 @@
 #include "digest.hh"
 
+#include "lane_digests.hh"
+
 namespace cairn {
 
 std::optional<DigestName> digestNamed(std::string_view name) {
@@ -15,6 +17,8 @@ Digest digestOf(DigestName name, Bytes bytes) {
 }
 
 void digestMany(DigestName name, std::span<const Bytes> inputs, Digest* digests) {
+  const DigestInLanes lanes = digestLanes(name);
+  if (lanes != nullptr && inputs.size() > 1) return lanes(inputs, digests);
   for (std::size_t i = 0; i < inputs.size(); i += 1) digests[i] = digestOf(name, inputs[i]);
 }
 

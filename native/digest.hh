@@ -15,8 +15,8 @@ enum class DigestName { sha512_256, sha256 };
 
 std::optional<DigestName> digestNamed(std::string_view name);
 
-/** As many chunks as are worth digesting together. */
-constexpr std::size_t kLanes = 8;
+/** As many chunks as are worth digesting together: twice the lanes of SHA-512, so that short ones leave no gaps. */
+constexpr std::size_t kLanes = 16;
 
 Digest digestOf(DigestName name, Bytes bytes);
 

@@ -1,5 +1,6 @@
 #include "core.hh"
 #include "faces.hh"
+#include "lane_digests.hh"
 #include "parse.hh"
 #include "zeros.hh"
 
@@ -124,6 +125,27 @@ class StreamDigest final : public Napi::ObjectWrap<StreamDigest> {
   bool finished_ = false;
 };
 
+/** `digestInLanes(name, lanes, chunks)`: at once, for tests and measurements; undefined where there are no such lanes. */
+Napi::Value digestInLanes(const Napi::CallbackInfo& info) {
+  DigestName name;
+  if (!parseDigest(info[0], name) || !info[1].IsString() || !info[2].IsArray()) return info.Env().Undefined();
+  const auto views = info[2].As<Napi::Array>();
+  std::vector<Bytes> inputs(views.Length());
+  for (std::uint32_t i = 0; i < views.Length(); i += 1) {
+    if (!bytesOf(views.Get(i), inputs[i])) return info.Env().Undefined();
+  }
+  std::vector<Digest> digests(inputs.size());
+  const std::string lanes = info[1].As<Napi::String>();
+  if (lanes == "none") {
+    for (std::size_t i = 0; i < inputs.size(); i += 1) digests[i] = digestOf(name, inputs[i]);
+    return toUint8Array(info.Env(), digests);
+  }
+  const DigestInLanes digest = digestLanesNamed(name, lanes);
+  if (digest == nullptr) return info.Env().Undefined();
+  digest(inputs, digests.data());
+  return toUint8Array(info.Env(), digests);
+}
+
 Napi::Value zero(const Napi::CallbackInfo& info) {
   Bytes bytes;
   if (!bytesOf(info[0], bytes)) return info.Env().Undefined();
@@ -135,6 +157,7 @@ Napi::Value zero(const Napi::CallbackInfo& info) {
 void exportDigest(Napi::Env env, Napi::Object exports) {
   exports.Set("digest", Napi::Function::New(env, digest));
   exports.Set("digestMany", Napi::Function::New(env, digestChunks));
+  exports.Set("digestInLanes", Napi::Function::New(env, digestInLanes));
   exports.Set("isZero", Napi::Function::New(env, zero));
   exportMaker(exports, "createDigest", StreamDigest::define(env));
 }

@@ -17,4 +17,7 @@ class Sha256 {
   SHA256_CTX state_;
 };
 
+/** Stirs whole blocks of 64 bytes into a state, as one input alone is. */
+void sha256Blocks(std::uint32_t* state, const std::uint8_t* data, std::size_t blocks);
+
 }  // namespace cairn

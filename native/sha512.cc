@@ -2,19 +2,13 @@
 
 #include <algorithm>
 
+#include "sha_constants.hh"
+
 namespace cairn {
-
-namespace {
-
-// FIPS 180-4, 5.3.6.2.
-constexpr std::uint64_t kInitial[8] = {0x22312194fc2bf72c, 0x9f555fa3c84c64c2, 0x2393b86b6f53b151, 0x963877195940eabd,
-                                       0x96283ee2a88effe3, 0xbe5e1e2553863992, 0x2b0199fc2c85b8aa, 0x0eb72ddc81c52ca2};
-
-}  // namespace
 
 Sha512_256::Sha512_256() {
   SHA512_Init(&state_);
-  std::copy(std::begin(kInitial), std::end(kInitial), state_.h);
+  std::copy(std::begin(kSha512_256Initial), std::end(kSha512_256Initial), state_.h);
 }
 
 Digest Sha512_256::finish() {
@@ -23,6 +17,14 @@ Digest Sha512_256::finish() {
   Digest digest;
   std::copy_n(whole, digest.size(), digest.begin());
   return digest;
+}
+
+void sha512Blocks(std::uint64_t* state, const std::uint8_t* data, std::size_t blocks) {
+  SHA512_CTX context;
+  SHA512_Init(&context);
+  std::copy(state, state + 8, context.h);
+  SHA512_Update(&context, data, blocks * 128);
+  std::copy(context.h, context.h + 8, state);
 }
 
 }  // namespace cairn

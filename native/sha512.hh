@@ -17,4 +17,7 @@ class Sha512_256 {
   SHA512_CTX state_;
 };
 
+/** Stirs whole blocks of 128 bytes into a state, as one input alone is. */
+void sha512Blocks(std::uint64_t* state, const std::uint8_t* data, std::size_t blocks);
+
 }  // namespace cairn

@@ -129,6 +129,12 @@ export interface Native {
     chunks: NativeChunks | readonly Uint8Array[],
     control?: NativeControl
   ): Promise<Uint8Array>
+  /** The same at once and in the lanes named, for tests and measurements; undefined where the processor has none. */
+  digestInLanes(
+    name: DigestName,
+    lanes: 'avx512' | 'avx2' | 'none',
+    chunks: readonly Uint8Array[]
+  ): Uint8Array | undefined
   createDigest(name: DigestName): NativeDigest
 
   compressChunk(plain: Uint8Array, compression: Compression, control?: NativeControl): Promise<Uint8Array>
