@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { stat } from 'node:fs/promises'
 import { MountRefusedError } from '../errors.ts'
 import { withDeadline } from './deadline.ts'
@@ -56,7 +57,9 @@ export async function mount(filesystem: Filesystem, path: string, options: Mount
   const mountPoint = await prepareMountPoint(path, options)
 
   const report = options.report ?? new Problems((line) => process.stderr.write(`${line}\n`)).request
-  const served = layered(filesystem, options, report)
+  const hurry = new AbortController()
+  setMaxListeners(0, hurry.signal)
+  const served = layered(filesystem, options, report, hurry.signal)
   const carried = { source, allowOther, defaultPermissions, report }
   const { serving, transport } = await startTransport(served, mountPoint, carried, options)
   const entry = await confirmed(mountPoint, serving)
@@ -69,24 +72,30 @@ export async function mount(filesystem: Filesystem, path: string, options: Mount
   )
   const ended = serving.ended.finally(forget)
   ended.catch(() => {})
+  const unmount = (how: UnmountOptions = {}) => {
+    // Whoever frees the mount point at once wants nobody to wait for a store that may never come back.
+    if (how.lazy === true) hurry.abort()
+    return serving.unmount(how)
+  }
   return {
     mountPoint,
     transport: transport.name,
     ended,
-    unmount: (how) => serving.unmount(how),
+    unmount,
     async [Symbol.asyncDispose]() {
-      await serving.unmount().catch(() => serving.unmount({ lazy: true }))
+      await unmount().catch(() => unmount({ lazy: true }))
       await ended.catch(() => {})
     }
   }
 }
 
 /** What the transport sees: owners as the options say, every request ending in time. */
-function layered(filesystem: Filesystem, options: MountOptions, report: Report): Filesystem {
+function layered(filesystem: Filesystem, options: MountOptions, report: Report, hurry: AbortSignal): Filesystem {
   const timely = withDeadline(withOwnership(filesystem, options), options.deadline ?? DEADLINE)
   if (options.onOutage !== 'wait') return timely
   return waitingThroughOutages(timely, {
-    onOutage: (error) => report('waiting', error),
+    until: hurry,
+    onOutage: (error) => report('a request waits for the store; it', error),
     onReturn: () => options.onVerbose?.('the store is back')
   })
 }

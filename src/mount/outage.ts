@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { StoreUnavailableError } from '../errors.ts'
 import { around } from './around.ts'
 import type { Filesystem } from './filesystem.ts'
@@ -8,6 +7,8 @@ export interface OutagePolicy {
   onOutage?: ((error: unknown) => void) | undefined
   /** Told once when the first waiting request has been answered. */
   onReturn?: (() => void) | undefined
+  /** Once it fires nobody waits any more: whoever does fails with what stopped him. */
+  until?: AbortSignal | undefined
   /** Pause before the second attempt, milliseconds; doubled up to `longestPause`. Default: 250. */
   pause?: number
   /** Default: 4 s, so that what comes back is looked for again within five. */
@@ -20,12 +21,12 @@ export interface OutagePolicy {
  */
 export function waitingThroughOutages(
   filesystem: Filesystem,
-  { onOutage, onReturn, pause = 250, longestPause = 4000 }: OutagePolicy = {}
+  { onOutage, onReturn, until, pause = 250, longestPause = 4000 }: OutagePolicy = {}
 ): Filesystem {
   let waiting = false
   return around(filesystem, async (_operation, work, options) => {
     let waited = false
-    for (let rest = pause; ; rest = Math.min(rest * 2, longestPause)) {
+    for (let pauses = pause; ; pauses = Math.min(pauses * 2, longestPause)) {
       try {
         const value = await work(options)
         if (waiting && waited) {
@@ -34,13 +35,14 @@ export function waitingThroughOutages(
         }
         return value
       } catch (error) {
-        if (!isOutage(error)) throw error
+        if (!isOutage(error) || until?.aborted === true) throw error
         if (!waiting) {
           waiting = true
           onOutage?.(error)
         }
         waited = true
-        await sleep(rest, undefined, { signal: options.signal }).catch(() => options.signal?.throwIfAborted())
+        await rest(pauses, [options.signal, until])
+        options.signal?.throwIfAborted()
       }
     }
   })
@@ -48,4 +50,20 @@ export function waitingThroughOutages(
 
 function isOutage(error: unknown): boolean {
   return error instanceof StoreUnavailableError || (error instanceof DOMException && error.name === 'TimeoutError')
+}
+
+/** Resolves after the time, or when one of the signals fires. */
+function rest(milliseconds: number, signals: readonly (AbortSignal | undefined)[]): Promise<void> {
+  return new Promise((resolve) => {
+    const stop = () => {
+      clearTimeout(timer)
+      for (const signal of signals) signal?.removeEventListener('abort', stop)
+      resolve()
+    }
+    const timer = setTimeout(stop, milliseconds)
+    for (const signal of signals) {
+      if (signal?.aborted === true) return stop()
+      signal?.addEventListener('abort', stop, { once: true })
+    }
+  })
 }

@@ -14,6 +14,8 @@ export interface ChoiceOptions {
   onVerbose?: ((line: string) => void) | undefined
 }
 
+const CONTAINER = 'in a container, mounting needs --cap-add SYS_ADMIN --device /dev/fuse'
+
 /** Starts the best transport that works here. Rejects with MountRefusedError, naming what was tried. */
 export async function startTransport(
   filesystem: Filesystem,
@@ -38,5 +40,6 @@ export async function startTransport(
     onVerbose?.(`not transport ${transport.name}: ${refusals.at(-1)}`)
   }
   if (candidates.length === 0) refusals.push(`transport ${forced} was not built`)
+  if (refusals.some((refusal) => refusal.includes('EPERM'))) refusals.push(CONTAINER)
   throw new MountRefusedError(mountPoint, refusals.join('; '))
 }

@@ -48,3 +48,18 @@ test('a waiting reader may leave', async (t) => {
   setImmediate(() => leaving.abort(reason))
   t.is(await t.throwsAsync(read), reason)
 })
+
+test('once the mount is given up, nobody waits any more', async (t) => {
+  const { filesystem, calls, next } = controllable()
+  const until = new AbortController()
+  const patient = waitingThroughOutages(filesystem, { pause: 60_000, until: until.signal })
+  const waiting = patient.read(2, 0, 3)
+  const error = down()
+  ;(await next()).reject(down())
+  setImmediate(() => until.abort())
+  ;(await next()).reject(error)
+  t.is(await t.throwsAsync(waiting), error)
+  const late = patient.read(2, 0, 3)
+  calls.at(-1)!.reject(error)
+  t.is(await t.throwsAsync(late), error)
+})
