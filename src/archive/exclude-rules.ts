@@ -1,3 +1,5 @@
+import { pathFromBytes } from '../catar/names.ts'
+import { SourceRefusedError } from '../errors.ts'
 import { nativeFiles } from '../native/files.ts'
 
 interface Rule {
@@ -12,6 +14,7 @@ interface Rule {
 
 const NEWLINE = 0x0a
 const SLASH = 0x2f
+const DOT = 0x2e
 const HASH = 0x23
 const EXCLAMATION = 0x21
 
@@ -27,9 +30,9 @@ export class ExcludeRules {
     this.#rules = rules
   }
 
-  /** These rules and what the directory's own file says. */
-  with(file: Uint8Array): ExcludeRules {
-    const added = [...lines(file)].flatMap(parseRule)
+  /** These rules and what the directory's own file, called `path`, says. Throws SourceRefusedError. */
+  with(file: Uint8Array, path: () => string): ExcludeRules {
+    const added = Array.from(lines(file), (line) => parseRule(line) ?? refuse(line, path()))
     return added.length === 0 ? this : new ExcludeRules([...this.#rules, ...added])
   }
 
@@ -64,7 +67,8 @@ function* lines(file: Uint8Array): Generator<Uint8Array> {
   }
 }
 
-function parseRule(line: Uint8Array): Rule[] {
+/** Undefined where the pattern cannot match anything, which casync does not put up with either. */
+function parseRule(line: Uint8Array): Rule | undefined {
   const keeps = line[0] === EXCLAMATION
   const pattern = keeps ? line.subarray(1) : line
   const components: Uint8Array[] = []
@@ -74,9 +78,17 @@ function parseRule(line: Uint8Array): Rule[] {
     if (end > start) components.push(pattern.slice(start, end))
     start = end + 1
   }
-  if (components.length === 0) return []
+  if (components.length === 0 || components.some(isDots)) return undefined
   const anchored = pattern.includes(SLASH)
-  return [{ components, anchored, directoriesOnly: pattern.at(-1) === SLASH, keeps }]
+  return { components, anchored, directoriesOnly: pattern.at(-1) === SLASH, keeps }
+}
+
+function refuse(line: Uint8Array, path: string): never {
+  throw new SourceRefusedError(path, `has the pattern "${pathFromBytes(line)}", which cannot match anything`)
+}
+
+function isDots(component: Uint8Array): boolean {
+  return component.length <= 2 && component.every((byte) => byte === DOT)
 }
 
 function strip(line: Uint8Array): Uint8Array {
@@ -88,5 +100,5 @@ function strip(line: Uint8Array): Uint8Array {
 }
 
 function isBlank(byte: number): boolean {
-  return byte === 0x20 || (byte >= 0x09 && byte <= 0x0d)
+  return byte === 0x20 || byte === 0x09
 }

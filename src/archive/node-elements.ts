@@ -112,11 +112,14 @@ export class NodeElements {
   }
 
   /** Without numbers, a name is all there is: then an id without one stands for itself, as casync does it. */
+  #nameOf(kind: 'user' | 'group', id: number): string | undefined {
+    return id === 0 ? undefined : (this.#owners[kind](id) ?? (this.#ids ? undefined : String(id)))
+  }
+
   #owner(writer: ElementWriter, kind: 'user' | 'group', id: number): void {
-    if (id === 0) return
     const kept = this.#encoded[kind].get(id)
     if (kept !== undefined) return writer.append(kept)
-    const name = this.#owners[kind](id) ?? (this.#ids ? undefined : String(id))
+    const name = this.#nameOf(kind, id)
     const encoded = name === undefined ? new Uint8Array() : encodeElement({ kind, name })
     this.#encoded[kind].set(id, encoded)
     writer.append(encoded)
@@ -166,7 +169,7 @@ export class NodeElements {
     const kept = entries.map(({ id, permissions }) => ({
       id: this.#id(id, path),
       permissions,
-      name: this.#names && id !== 0 ? this.#owners[names](id) : undefined
+      name: this.#names ? this.#nameOf(names, id) : undefined
     }))
     for (const entry of kept.sort(compareAclEntries)) writer.write({ kind, ...entry })
   }

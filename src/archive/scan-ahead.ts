@@ -149,7 +149,7 @@ export class ScanAhead {
   #rulesIn(planned: Planned, scan: ScannedDirectory): ExcludeRules {
     const file = scan.excludeFile
     if (file === 'too large') throw new SourceRefusedError(pathOf(planned, caexclude), 'is larger than 1 MiB')
-    return file === undefined ? planned.rules : planned.rules.with(file)
+    return file === undefined ? planned.rules : planned.rules.with(file, () => pathOf(planned, caexclude))
   }
 
   #keptRows(scan: ScannedDirectory, rules: ExcludeRules): number[] {
