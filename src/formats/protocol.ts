@@ -119,6 +119,8 @@ export class MessageReader {
 
   #sizeOf(whole: Uint8Array): number {
     const size = viewOf(whole).getBigUint64(0, true)
+    const code = viewOf(whole).getBigUint64(8, true)
+    if (!NAMES.has(code)) throw new ProtocolError(this.#peer, `a message of the unknown type ${code.toString(16)}`)
     if (size < HEADER || size > LARGEST) throw new ProtocolError(this.#peer, `a message of ${size} bytes`)
     return Number(size)
   }
