@@ -1,3 +1,4 @@
+import { signalForMany } from '../chunking/signal-for-many.ts'
 import type { ReadOptions } from '../read-options.ts'
 
 /**
@@ -12,7 +13,7 @@ export async function eachOf<T>(
 ): Promise<void> {
   signal?.throwIfAborted()
   const failed = new AbortController()
-  const stop = signal === undefined ? failed.signal : AbortSignal.any([failed.signal, signal])
+  const stop = signalForMany(failed.signal, signal)
   const running = new Set<Promise<void>>()
   let failure: { readonly reason: unknown } | undefined
   const fail = (reason: unknown) => {

@@ -87,7 +87,8 @@ export class StoreStorage implements ChunkStorage {
   async #put(id: ChunkId, plain: Uint8Array, options: ReadOptions): Promise<number | undefined> {
     options.signal?.throwIfAborted()
     if (await this.#target.has(id, options)) return undefined
-    const stored = this.#target.compressed ? await native.compressChunk(plain, this.#compression) : plain
+    // A store may keep what it is given, and the memory of plain chunks goes round.
+    const stored = this.#target.compressed ? await native.compressChunk(plain, this.#compression) : plain.slice()
     options.signal?.throwIfAborted()
     return (await this.#target.put(id, stored, options)) ? stored.length : undefined
   }

@@ -4,6 +4,7 @@ import type { IndexTable } from '../formats/index-table.ts'
 import { native, type ChunkSizes } from '../native/binding.ts'
 import type { ProgressOptions, ReadOptions } from '../read-options.ts'
 import type { ByteSource } from './byte-source.ts'
+import { signalForMany } from './signal-for-many.ts'
 import { chunkBatches, type ChunkBatch, type PlainRun } from './chunk-batches.ts'
 
 export interface IndexSourceOptions extends ReadOptions, ProgressOptions {
@@ -46,6 +47,7 @@ export async function indexSource(
 ): Promise<IndexedSource> {
   const builder = new IndexBuilder({ featureFlags, chunkSize: sizes })
   const whole = digestWhole ? native.createDigest(digestOf(featureFlags)) : undefined
+  const stop = signalForMany(signal)
   const flying: Flight[] = []
 
   const land = async () => {
@@ -59,7 +61,7 @@ export async function indexSource(
 
   try {
     for await (const batch of chunkBatches(source, sizes, { signal })) {
-      const ids = together(take(batch.run, { signal }), whole?.update(batch.block)).finally(batch.release)
+      const ids = together(take(batch.run, { signal: stop }), whole?.update(batch.block)).finally(batch.release)
       ids.catch(() => {})
       flying.push({ batch, ids })
       if (flying.length === FLYING) await land()
