@@ -30,6 +30,8 @@ export interface OpenBackupOptions extends OpenIndexOptions, Omit<OpenStoresOpti
   maxBytes?: number | undefined
   /** A chunk cache to share with other backups, instead of one of its own. */
   chunkCache?: ChunkCache | undefined
+  /** Stands between the readers and the chunks: what tells of every failure, for one. Default: nothing. */
+  wrapSource?: ((source: CachedSource) => CachedSource) | undefined
   /** Ask the stores for one chunk of a blob first, so that a wrong address is not found out by the first reader. Default: false. */
   probe?: boolean | undefined
 }
@@ -71,7 +73,8 @@ export async function openBackup(location: string, options: OpenBackupOptions = 
   const table = await openIndex(location, options)
   const store = await openStores({ ...options, stores })
   const { maxBytes, chunkCache: cache, concurrency } = options
-  const source = chunkSource(store, { maxBytes, cache, concurrency })
+  const plain = chunkSource(store, { maxBytes, cache, concurrency })
+  const source = options.wrapSource?.(plain) ?? plain
   const name = shownIndex(location)
   const reader = new ChunkReader(name, table, source)
   const common = { name, reader, table, store, source, [Symbol.asyncDispose]: () => reader[Symbol.asyncDispose]() }

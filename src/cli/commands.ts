@@ -4,6 +4,7 @@ import type { AnyCommand } from './command.ts'
 const LOADERS: Record<string, () => Promise<AnyCommand>> = {
   make: async () => (await import('./commands/make.ts')).default,
   extract: async () => (await import('./commands/extract.ts')).default,
+  mount: async () => (await import('./commands/mount.ts')).default,
   umount: async () => (await import('./commands/umount.ts')).default,
   ls: async () => (await import('./commands/ls.ts')).default,
   stat: async () => (await import('./commands/stat.ts')).default,

@@ -1,6 +1,6 @@
 import process from 'node:process'
 import { openOutput } from './standard-output.ts'
-import { UNREAD } from './run.ts'
+import { UNREAD } from './exit-codes.ts'
 import type { Terminal } from './terminal.ts'
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const

@@ -1,0 +1,181 @@
+import { stat } from 'node:fs/promises'
+import { type Backup, backupKind, openBackup } from '../../archive/open-backup.ts'
+import { OptionError } from '../../errors.ts'
+import {
+  backgroundParent,
+  BlobFilesystem,
+  blobNameFor,
+  type Filesystem,
+  FUSE_OPTIONS,
+  leave,
+  mount,
+  type Mounted,
+  parseFuseOptions,
+  Problems,
+  reportingFailures,
+  serveInBackground,
+  TRANSPORTS,
+  TreeFilesystem
+} from '../../mount/index.ts'
+import { parseLocation } from '../../stores/location.ts'
+import { command, type Invocation } from '../command.ts'
+import { exitCodeFor } from '../exit-codes.ts'
+import { describe } from '../message.ts'
+import { detail, notice } from '../notices.ts'
+import { backupOptions } from '../opening.ts'
+import { defaulting, flag, oneOf, repeated, single, text, type ValuesOf } from '../options.ts'
+import { parseDuration } from '../quantities.ts'
+import { cacheOptions, cacheSizeOption, storeOptions, whatOption } from '../store-options.ts'
+import type { Terminal } from '../terminal.ts'
+
+const transports = TRANSPORTS.map(({ name }) => name)
+
+const options = {
+  ...storeOptions,
+  ...cacheOptions,
+  ...cacheSizeOption,
+  ...whatOption,
+  fuse: repeated('-o <options>', `mount options, comma-separated: ${FUSE_OPTIONS.join(' ')}`, text),
+  name: single('--name <file>', "name of a blob's only file (default: the index's, without its extension)", text),
+  mkdir: flag('--mkdir', 'make the mount point where it is absent'),
+  background: flag('--background', 'return once the mount answers, and serve in the background'),
+  transport: single(
+    '--transport <name>',
+    `built: ${transports.join(', ')} (default: the first that works)`,
+    oneOf(...transports)
+  ),
+  scan: defaulting(
+    '--scan <when>',
+    "read a tree's metadata ahead: auto (default), never, now",
+    oneOf('auto', 'never', 'now'),
+    'auto'
+  ),
+  onOutage: defaulting(
+    '--on-outage <fail|wait>',
+    'what reads do while a store cannot be reached (default: fail)',
+    oneOf('fail', 'wait'),
+    'fail'
+  ),
+  deadline: single(
+    '--deadline <duration>',
+    'longest wait for one request of the kernel (default: 30s)',
+    positiveDuration
+  )
+} as const
+
+type Mounting = Invocation<[string, string], ValuesOf<typeof options>>
+
+export default command({
+  name: 'mount',
+  usage: '<index> <mountpoint>',
+  summary: 'show a backup at a local path: a blob as one file, an archive as its tree',
+  details: `Read-only, every byte checked before anyone sees it. Runs until it is unmounted or interrupted; while somebody uses the
+mount, the first signal says who and goes on trying, the second takes it away from them.`,
+  example: [
+    'cairn mount -s /backup/default.castr home.caidx /mnt/home',
+    'cairn mount -s https://a.example/store -c ~/.cache/chunks disk.caibx /mnt/disk --mkdir --background',
+    'cairn umount /mnt/disk'
+  ],
+  options,
+  async run(invocation) {
+    const parent = backgroundParent()
+    if (parent !== undefined) {
+      const terminal = redirected(invocation.terminal, (text) => parent.line(text.trimEnd()))
+      try {
+        return await serve({ ...invocation, terminal }, () => parent.ready())
+      } catch (error) {
+        await parent.failed(`cairn: ${describe(error)}`, exitCodeFor(error))
+        throw error
+      }
+    }
+    const { args, values, terminal, signal } = invocation
+    if (!values.background) return serve(invocation)
+    if (args[0] === '-')
+      throw new OptionError('--background', 'an index on standard input cannot be served in the background')
+    return serveInBackground({ mountPoint: args[1], onLine: (line) => terminal.err(`${line}\n`), signal })
+  }
+})
+
+/** Mounts and serves until the end, whoever brings it about. */
+async function serve(invocation: Mounting, onReady?: () => Promise<void>): Promise<number> {
+  const { args, values, signal } = invocation
+  const [index, mountPoint] = args
+  const problems = new Problems((line) => notice({ ...invocation, quiet: false }, line))
+  const fuse = parseFuseOptions(values.fuse)
+  await using backup = await openBackup(index, {
+    ...(await backupOptions(invocation)),
+    what: values.what ?? (index === '-' ? 'blob' : backupKind(index)),
+    probe: true,
+    wrapSource: (source) => reportingFailures(source, problems)
+  })
+  const mounted = await mount(await filesystemOf(backup, index, values.name), mountPoint, {
+    ...fuse,
+    transport: values.transport,
+    mkdir: values.mkdir,
+    deadline: values.deadline,
+    onOutage: values.onOutage,
+    report: problems.request,
+    onVerbose: (line) => detail(invocation, line)
+  })
+  if (signal.aborted) await mounted[Symbol.asyncDispose]()
+  signal.throwIfAborted()
+  notice(invocation, `${backup.name} is mounted at ${mounted.mountPoint}`)
+  await onReady?.()
+  await untilTheEnd(mounted, invocation.terminal)
+  return 0
+}
+
+async function filesystemOf(backup: Backup, index: string, name = blobNameFor(index)): Promise<Filesystem> {
+  if (backup.kind === 'tree') return new TreeFilesystem(backup.tree, backup.reader)
+  return new BlobFilesystem(backup.reader, { name, mtime: await timeOf(index) })
+}
+
+/** When the index was written, where that can be known: the time that its blob shows. */
+async function timeOf(index: string): Promise<bigint> {
+  const location = index === '-' ? undefined : parseLocation(index)
+  if (location?.kind !== 'path') return 0n
+  return (await stat(location.path, { bigint: true })).mtimeNs
+}
+
+/** Waits until somebody unmounts, or until a signal asks us to. */
+async function untilTheEnd(mounted: Mounted, terminal: Terminal): Promise<void> {
+  const hurry = new AbortController()
+  let ask = () => {}
+  const asked = new Promise<'asked'>((resolve) => (ask = () => resolve('asked')))
+  let signals = 0
+  const goBack = terminal.onInterrupt(() => {
+    signals += 1
+    if (signals === 1) ask()
+    else hurry.abort()
+  })
+  try {
+    if ((await Promise.race([mounted.ended, asked])) !== 'asked') return
+    await leave(mounted, {
+      hurry: hurry.signal,
+      onBusy: (holders) => {
+        const who = holders.length === 0 ? 'somebody' : holders.join(', ')
+        terminal.err(`cairn: ${mounted.mountPoint} is in use by ${who}; waiting, or interrupt again to take it away\n`)
+      }
+    })
+  } finally {
+    goBack()
+  }
+}
+
+/** The same terminal, whose complaints somebody else passes on. */
+function redirected(terminal: Terminal, err: (text: string) => void): Terminal {
+  return {
+    out: (bytes) => terminal.out(bytes),
+    err,
+    input: (async function* () {})(),
+    signal: terminal.signal,
+    watched: false,
+    onInterrupt: (listener) => terminal.onInterrupt(listener)
+  }
+}
+
+function positiveDuration(value: string, option: string): number {
+  const milliseconds = parseDuration(value, option)
+  if (milliseconds > 0) return milliseconds
+  throw new OptionError(option, 'is 0')
+}

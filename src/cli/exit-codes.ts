@@ -1,0 +1,16 @@
+import { CairnError } from '../errors.ts'
+import { UsageError } from './command.ts'
+
+export const DONE = 0
+export const FAILED = 1
+export const MISUSED = 2
+export const INTERRUPTED = 130
+/** The reader of standard output has left: what a shell shows for a program that SIGPIPE ended, such as cat. */
+export const UNREAD = 141
+
+/** What a failure comes to for whoever started the program. */
+export function exitCodeFor(error: unknown): typeof FAILED | typeof MISUSED {
+  if (error instanceof UsageError) return MISUSED
+  const isMisuse = error instanceof CairnError && (error.code === 'OPTION_INVALID' || error.code === 'LOCATION_INVALID')
+  return isMisuse ? MISUSED : FAILED
+}
