@@ -1,3 +1,5 @@
+import { manyMayListen } from './single-flight.ts'
+
 /** Someone who wants a chunk before anyone has asked for it, and waits for a turn. */
 interface Waiter<K> {
   readonly key: K
@@ -58,7 +60,9 @@ export class AheadQueue<K> {
         }
       }
       this.#waiting.add(waiter)
-      signal?.addEventListener('abort', leave, { once: true })
+      if (signal === undefined) return
+      manyMayListen(signal)
+      signal.addEventListener('abort', leave, { once: true })
     })
   }
 

@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os'
 import { performance } from 'node:perf_hooks'
 import { ChunkCorruptError, ChunkMissingError } from '../errors.ts'
 import type { DigestName, ExpectedChunk } from '../formats/chunk-id.ts'
@@ -16,11 +15,13 @@ export interface ChunkSourceOptions {
   maxBytes?: number | undefined
   /** A cache to share with other sources, instead of one of its own. */
   cache?: ChunkCache | undefined
-  /** Chunks the store may be asked for at once. Default: what keeps this machine busy for local stores, 10 for others. */
+  /** Chunks the store may be asked for at once. Default: 64 of a local store, 10 of others. */
   concurrency?: number | undefined
 }
 
 const DEFAULT_BYTES = 256 * 1024 * 1024
+// The addon has its own queue, in which what somebody waits for goes first, so that this only bounds memory.
+const LOCAL_AT_ONCE = 64
 const DIGEST_WORDS: Record<DigestName, string> = { 'sha512-256': 'SHA-512/256', sha256: 'SHA-256' }
 
 /**
@@ -44,7 +45,7 @@ class StoreChunkSource implements CachedSource {
     this.name = store.name
     this.#store = store
     this.#cache = cache ?? new ChunkCache(maxBytes)
-    const atOnce = concurrency ?? (isLocated(store) ? 2 * availableParallelism() : 10)
+    const atOnce = concurrency ?? (isLocated(store) ? LOCAL_AT_ONCE : 10)
     this.pace = new Pace(atOnce)
     // One slot stays free, so that a read somebody waits for is never behind those that nobody waits for.
     this.#ahead = new AheadQueue(atOnce - 1)

@@ -6,57 +6,41 @@ import {
   StoreUnavailableError
 } from '../errors.ts'
 import type { ExpectedChunk } from '../formats/chunk-id.ts'
-import { native, type NativeControl } from '../native/binding.ts'
+import { native } from '../native/binding.ts'
 import type { ReadOptions } from '../read-options.ts'
 import type { StoredChunk } from '../stores/store.ts'
+import { decodeTogether } from './decode-batch.ts'
 
 export interface DecodeOptions extends ReadOptions {
   /** Nobody waits for this chunk yet: others go first. Default: false. */
   ahead?: boolean | undefined
 }
 
-let tickets = 0
-
 /**
  * The plain bytes of a stored chunk: read where it is a file, decompressed up to the size that is promised, digest
  * checked, all off the main thread. Rejects as `UseChunk` says, naming the store the chunk came `from`.
  */
-export function decodeStored(
+export async function decodeStored(
   stored: StoredChunk,
   chunk: ExpectedChunk,
   from: string,
-  options: DecodeOptions = {}
+  { signal, ahead = false }: DecodeOptions = {}
 ): Promise<Uint8Array> {
-  return controlled((control) => native.decodeChunk(stored, chunk, control), chunk, from, options)
-}
-
-/** The same checks without the bytes; resolves to the plain size. */
-export function verifyStored(
-  stored: StoredChunk,
-  chunk: ExpectedChunk,
-  from: string,
-  options: DecodeOptions = {}
-): Promise<number> {
-  return controlled((control) => native.verifyChunk(stored, chunk, control), chunk, from, options)
-}
-
-async function controlled<T>(
-  call: (control: NativeControl) => Promise<T>,
-  chunk: ExpectedChunk,
-  from: string,
-  { signal, ahead = false }: DecodeOptions
-): Promise<T> {
   signal?.throwIfAborted()
-  const ticket = (tickets += 1)
-  const leave = () => native.cancel(ticket)
-  signal?.addEventListener('abort', leave, { once: true })
   try {
-    return await call({ background: ahead, ticket })
+    return await decodeTogether(stored, chunk, signal, ahead)
   } catch (error) {
     signal?.throwIfAborted()
     throw chunkFailure(error, chunk, from)
-  } finally {
-    signal?.removeEventListener('abort', leave)
+  }
+}
+
+/** The same checks without the bytes; resolves to the plain size. */
+export async function verifyStored(stored: StoredChunk, chunk: ExpectedChunk, from: string): Promise<number> {
+  try {
+    return await native.verifyChunk(stored, chunk)
+  } catch (error) {
+    throw chunkFailure(error, chunk, from)
   }
 }
 

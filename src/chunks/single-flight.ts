@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events'
+
 /** One call that is under way, and how many wait for it. */
 interface Flight<T> {
   readonly result: Promise<T>
@@ -63,7 +65,13 @@ export function raceAbort<T>(promise: Promise<T>, signal: AbortSignal | undefine
   return new Promise((resolve, reject) => {
     const leave = () => reject(signal.reason)
     if (signal.aborted) return leave()
+    manyMayListen(signal)
     signal.addEventListener('abort', leave, { once: true })
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave))
   })
+}
+
+/** Node takes more than ten listeners for a leak; one reader may well wait for a hundred chunks. */
+export function manyMayListen(signal: AbortSignal): void {
+  setMaxListeners(0, signal)
 }

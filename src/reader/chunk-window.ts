@@ -36,7 +36,8 @@ export class ChunkWindow {
     this.#coming.delete(i)
     // Somebody waits now. Where the chunk is under way already, this joins it.
     const needed = coming?.bytes ?? this.#load(i, false)
-    this.#fill(i + 1)
+    // Half a window at a time, so that chunks are decoded together.
+    if (this.#held <= this.#bytesAhead() / 2) this.#fill(i + 1)
     return needed
   }
 

@@ -193,3 +193,23 @@ test('closing the reader cancels what it fetched ahead', async (t) => {
   await until(() => store.calls.slice(1).every(({ signal }) => signal!.aborted))
   t.pass()
 })
+
+test('one signal may wait for a hundred chunks, and nobody is warned of a leak', async (t) => {
+  const warnings: Error[] = []
+  const hear = (warning: Error) => void warnings.push(warning)
+  process.on('warning', hear)
+  t.teardown(() => process.off('warning', hear))
+  const many = Array.from({ length: 100 }, (_, i) => lcg(i, 500))
+  await using reader = new ChunkReader(
+    'test',
+    tableOf(many),
+    chunkSource(new MemoryStore(byId(many)), { maxBytes: 5000 })
+  )
+  const { signal } = new AbortController()
+  t.deepEqual(join(await reader.read(0, 50_000, { signal })), join(many))
+  const pieces = []
+  for await (const piece of reader.stream({ signal })) pieces.push(piece)
+  t.is(pieces.length, 100)
+  await new Promise((resolve) => setImmediate(resolve))
+  t.deepEqual(warnings, [])
+})
