@@ -16,5 +16,6 @@ void exportFiles(Napi::Env env, Napi::Object exports);
 /** A function that makes an object of `constructor` from its first argument. */
 void exportMaker(Napi::Object exports, const char* name, Napi::Function constructor);
 void exportSession(Napi::Env env, Napi::Object exports);
+void exportErofs(Napi::Env env, Napi::Object exports);
 
 }  // namespace cairn

@@ -29,10 +29,13 @@ const LINK = 0o120000
 /** Blocks are numbered with 32 bits; one block less keeps sums within them. */
 const MOST_BLOCKS = 0xffff_fffe
 
-/** Who owns what, as the kernel shall see it. */
-export interface Ownership {
-  attributes(row: Row, mode: number, uid: number, gid: number): { mode: number; uid: number; gid: number }
-}
+/** Mode and owners of a row, as the kernel shall see them. */
+export type ErofsOwnership = (
+  row: Row,
+  mode: number,
+  uid: number,
+  gid: number
+) => { mode: number; uid: number; gid: number }
 
 /** Where a block of the image's payload comes from. */
 export interface ErofsImage {
@@ -49,7 +52,7 @@ export interface ErofsImage {
 /** Lays out the image of a table. Throws FormatError where EROFS cannot hold the tree. */
 export async function layOutErofs(
   table: TreeTable,
-  ownership: Ownership,
+  ownership: ErofsOwnership,
   options: ReadOptions = {}
 ): Promise<ErofsImage> {
   const plan = new Plan(table)
@@ -118,14 +121,14 @@ class Plan {
   }
 
   /** Writes one inode and what lies behind it, or in blocks of its own. */
-  write(row: Row, metadata: Uint8Array, view: DataView, ownership: Ownership): void {
+  write(row: Row, metadata: Uint8Array, view: DataView, ownership: ErofsOwnership): void {
     if (row > 0 && this.#nids[row] === 0) return
     const table = this.#table
     const at = this.#nids[row]! * SLOT
     const xattrs = this.#xattrsOf(row)
     const archived = table.mode(row)
     const type = archived & TYPE
-    const { mode, uid, gid } = ownership.attributes(row, archived, table.uid(row), table.gid(row))
+    const { mode, uid, gid } = ownership(row, archived, table.uid(row), table.gid(row))
     const tail = at + INODE_SIZE + xattrs.length
     const inline = this.#inlineSize(row) > 0
     const mtime = table.mtime(row)

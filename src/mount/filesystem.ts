@@ -1,5 +1,7 @@
 import type { ReadOptions } from '../read-options.ts'
 import type { ChunkedContent } from '../reader/chunked-content.ts'
+import type { ErofsImage } from './erofs-image.ts'
+import type { Ownership } from './ownership.ts'
 
 /** A node as the kernel names it. 1 is the root. Stable for one archive, also in a second mount of it. */
 export type Inode = number
@@ -75,9 +77,29 @@ export interface Filesystem extends AsyncDisposable {
 
   /** What file contents are read from, where a transport may serve what of it is in memory without asking. */
   readonly contents?: readonly ChunkedContent[] | undefined
+  /**
+   * The same tree as an image for the kernel's own EROFS, the one file of another filesystem; undefined where its
+   * metadata is not all known. Takes nothing over.
+   */
+  readonly asImage?: ((wishes: ImageWishes, options?: ReadOptions) => Promise<ImageFilesystem | undefined>) | undefined
   /** A stretch of a file was read that way, all of it since this was last called: readahead keeps its pace by it. */
   ran?: ((inode: Inode, offset: number, length: number) => void) | undefined
 }
+
+export interface ImageWishes {
+  /** What the image is called: a plain file name, which df will show. */
+  readonly file: string
+  /** Whom the tree's root lets in, and nobody else; undefined where the archive's modes decide. */
+  readonly onlyFor: { readonly uid: number; readonly gid: number } | undefined
+  readonly ownership?: Ownership | undefined
+}
+
+/** A filesystem of one file, with inode IMAGE_INODE, that is laid out as `image` says. */
+export interface ImageFilesystem extends Filesystem {
+  readonly image: ErofsImage
+}
+
+export const IMAGE_INODE: Inode = 2
 
 export type FilesystemErrno = 'ENOENT' | 'ENOTDIR' | 'EISDIR' | 'EINVAL' | 'ENODATA' | 'ESTALE' | 'EROFS' | 'ENXIO'
 

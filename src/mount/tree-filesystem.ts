@@ -3,17 +3,21 @@
 // on. None of them is handed out or kept, so none can run out.
 
 import type { CatarEntry } from '../catar/entry.ts'
+import type { TreeTable } from '../catar/tree-table.ts'
 import { CatarTree } from '../catar/tree.ts'
 import { PathMissingError } from '../errors.ts'
 import type { ReadOptions } from '../read-options.ts'
 import type { ChunkedContent } from '../reader/chunked-content.ts'
 import type { RandomReader } from '../reader/random-reader.ts'
 import { attributesOf, xattrsOf } from './entry-attributes.ts'
+import { imageOfTree } from './erofs-filesystem.ts'
 import {
   FilesystemError,
   type Attributes,
   type Filesystem,
   type FilesystemErrno,
+  type ImageFilesystem,
+  type ImageWishes,
   type Inode,
   type ListedPage,
   type Statistics
@@ -25,6 +29,8 @@ export class TreeFilesystem implements Filesystem {
   readonly tree: CatarTree
   readonly contents: readonly ChunkedContent[] | undefined
   readonly #reader: RandomReader
+  /** Everything about the tree's nodes, once it is known. */
+  table: TreeTable | undefined
 
   constructor(tree: CatarTree, reader: RandomReader) {
     this.name = reader.name
@@ -84,6 +90,10 @@ export class TreeFilesystem implements Filesystem {
 
   async statistics(): Promise<Statistics> {
     return { bytes: this.#reader.size, files: 0 }
+  }
+
+  async asImage(wishes: ImageWishes, options?: ReadOptions): Promise<ImageFilesystem | undefined> {
+    return this.table === undefined ? undefined : imageOfTree(this.table, this.#reader, wishes, options)
   }
 
   ran(inode: Inode, offset: number, length: number): void {
