@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events'
 import { stat } from 'node:fs/promises'
 import { MountRefusedError } from '../errors.ts'
 import { withDeadline } from './deadline.ts'
+import { guardUntil } from './exit-guard.ts'
 import type { Filesystem } from './filesystem.ts'
 import { allowOtherProblem, fuseProblem, prepareMountPoint } from './mount-point.ts'
 import { mountAt, type MountEntry } from './mount-table.ts'
@@ -70,7 +71,11 @@ export async function mount(filesystem: Filesystem, path: string, options: Mount
       return async () => {}
     }
   )
-  const ended = serving.ended.finally(forget)
+  const unguard = guardUntil(entry)
+  const ended = serving.ended.finally(() => {
+    unguard()
+    return forget()
+  })
   ended.catch(() => {})
   const unmount = (how: UnmountOptions = {}) => {
     // Whoever frees the mount point at once wants nobody to wait for a store that may never come back.

@@ -43,7 +43,7 @@ export async function registerMount(mount: Omit<RegisteredMount, 'pid' | 'starte
 
 /** What is remembered of this mount point, whether or not its process still lives. */
 export async function registeredMount(mountPoint: string): Promise<RegisteredMount | undefined> {
-  return readEntry(join(registryDirectory(), fileName(mountPoint)))
+  return readEntry(registryPath(mountPoint))
 }
 
 /** All mounts that are remembered. */
@@ -56,12 +56,17 @@ export async function registeredMounts(): Promise<RegisteredMount[]> {
 
 /** Forgets a mount point whose process is gone. */
 export async function forgetMount(mountPoint: string): Promise<void> {
-  await rm(join(registryDirectory(), fileName(mountPoint)), { force: true })
+  await rm(registryPath(mountPoint), { force: true })
 }
 
 /** Whether the process that made this mount still runs. */
 export async function isServed(mount: RegisteredMount): Promise<boolean> {
   return (await startTime(mount.pid)) === mount.started
+}
+
+/** The file in which this mount point is remembered. */
+export function registryPath(mountPoint: string): string {
+  return join(registryDirectory(), fileName(mountPoint))
 }
 
 function fileName(mountPoint: string): string {

@@ -56,16 +56,19 @@ export async function isMounted(mount: MountEntry): Promise<boolean> {
   return top?.id === mount.id
 }
 
+/** Programs that take this mount off its mount point, best first, with their arguments. */
+export function releaseCommands({ mountPoint }: MountEntry, lazy: boolean): [command: string, args: string[]][] {
+  const commands: [string, string[]][] = [['fusermount3', [lazy ? '-uz' : '-u', '--', mountPoint]]]
+  if (process.getuid?.() !== 0) return commands
+  // Neither helpers nor symlinks nor /etc/fstab: exactly this path, without looking at it.
+  return [['umount', ['-i', '--no-canonicalize', ...(lazy ? ['-l'] : []), '--', mountPoint]], ...commands]
+}
+
 /** In a process of its own, because a mount that does not answer may hold the caller. Resolves to why it failed. */
 async function detach(mount: MountEntry, lazy: boolean): Promise<string | undefined> {
   if (!(await isMounted(mount))) return undefined
-  const commands: [string, string[]][] = [['fusermount3', [lazy ? '-uz' : '-u', '--', mount.mountPoint]]]
-  // Neither helpers nor symlinks nor /etc/fstab: exactly this path, without looking at it.
-  if (process.getuid?.() === 0) {
-    commands.unshift(['umount', ['-i', '--no-canonicalize', ...(lazy ? ['-l'] : []), '--', mount.mountPoint]])
-  }
   let failure: string | undefined
-  for (const [command, args] of commands) {
+  for (const [command, args] of releaseCommands(mount, lazy)) {
     try {
       await run(command, args, { env: { ...process.env, LC_ALL: 'C' } })
       return undefined

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { ExecutionContext, TestFn } from 'ava'
 import { BlobFilesystem } from '../../src/mount/blob-filesystem.ts'
 import { mount } from '../../src/mount/mount.ts'
+import { registeredMount } from '../../src/mount/registry.ts'
 import type { TransportName } from '../../src/mount/transport.ts'
 import { unmount } from '../../src/mount/unmount.ts'
 import { MountBusyError } from '../../src/errors.ts'
@@ -243,6 +244,14 @@ export function behavesLikeATransport(test: TestFn, transport: TransportName, li
     t.is(Buffer.compare(await file.readFile(), pattern(0, 500_000)), 0)
     await file.close()
     t.is(await served.exited(), 0)
+  })
+
+  onMount('a process that dies of its own error leaves a free mount point', async (t) => {
+    const served = await serve(t, { transport, blob: 1000 }, undefined, 'ignore')
+    served.child.kill('SIGUSR1')
+    t.not(await served.exited(), 0)
+    t.false(await served.isMounted())
+    t.is(await registeredMount(served.path), undefined)
   })
 
   onMount('what a killed process left is cleaned up by the next mount there', async (t) => {

@@ -55,6 +55,9 @@ try {
     if (signals === 1) void leave(mounted, { hurry: hurry.signal, onBusy: (busy) => say({ busy }) })
     else hurry.abort()
   })
+  process.on('SIGUSR1', () => {
+    throw new Error('nobody catches this')
+  })
   say({ ready: mounted.transport })
   await parent?.ready()
   await mounted.ended

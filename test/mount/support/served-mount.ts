@@ -40,11 +40,12 @@ export async function scratch(t: ExecutionContext): Promise<string> {
 export async function serve(
   t: ExecutionContext,
   order: Omit<Order, 'mountPoint'>,
-  folder?: string
+  folder?: string,
+  complaints: 'inherit' | 'ignore' = 'inherit'
 ): Promise<ServedMount> {
   const mountPoint = join(folder ?? (await scratch(t)), 'mnt')
   const words = ['--import=tsx', SERVE, JSON.stringify({ mkdir: true, ...order, mountPoint } satisfies Order)]
-  const child = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', complaints] })
   const exit = once(child, 'exit').then(([code]) => code as number | null)
   t.teardown(async () => {
     child.kill('SIGKILL')
