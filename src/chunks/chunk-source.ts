@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { performance } from 'node:perf_hooks'
 import { ChunkCorruptError, ChunkMissingError } from '../errors.ts'
 import type { DigestName, ExpectedChunk } from '../formats/chunk-id.ts'
@@ -22,6 +23,8 @@ export interface ChunkSourceOptions {
 const DEFAULT_BYTES = 256 * 1024 * 1024
 // The addon has its own queue, in which what somebody waits for goes first, so that this only bounds memory.
 const LOCAL_AT_ONCE = 64
+// More does not make the cores of this machine faster.
+const LOCAL_ENOUGH = 2 * availableParallelism()
 const DIGEST_WORDS: Record<DigestName, string> = { 'sha512-256': 'SHA-512/256', sha256: 'SHA-256' }
 
 /**
@@ -46,7 +49,7 @@ class StoreChunkSource implements CachedSource {
     this.#store = store
     this.#cache = cache ?? new ChunkCache(maxBytes)
     const atOnce = concurrency ?? (isLocated(store) ? LOCAL_AT_ONCE : 10)
-    this.pace = new Pace(atOnce)
+    this.pace = new Pace(Math.min(atOnce, isLocated(store) ? LOCAL_ENOUGH : atOnce))
     // One slot stays free, so that a read somebody waits for is never behind those that nobody waits for.
     this.#ahead = new AheadQueue(atOnce - 1)
   }

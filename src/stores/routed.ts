@@ -11,7 +11,10 @@ import type { OnNotice } from './store-options.ts'
 import type { ChunkStore, UseChunk } from './store.ts'
 
 export interface RoutedOptions {
-  /** Told which store was left, and why. An outage is told once, and again when it comes back after an answer. */
+  /**
+   * Told which store was left, and why: every damaged chunk, an outage once until the store answers again, and that a
+   * store lacks chunks once, since that is what routers are for.
+   */
   onNotice?: OnNotice | undefined
   /** How long a store that was unavailable is asked last, in milliseconds. Default: 5000. */
   coolDown?: number | undefined
@@ -37,6 +40,8 @@ class RoutedStore implements ChunkStore {
   readonly #now: () => number
   /** Stores that did not answer the last time, and when they may be asked in their turn again. */
   readonly #down = new Map<ChunkStore, number>()
+
+  readonly #lacking = new Set<ChunkStore>()
 
   constructor(stores: readonly ChunkStore[], { onNotice = () => {}, coolDown = 5000, now = Date.now }: RoutedOptions) {
     this.name = stores.map((store) => store.name).join(', ')
@@ -90,12 +95,21 @@ class RoutedStore implements ChunkStore {
   #leave(store: ChunkStore, error: unknown, signal: AbortSignal | undefined): CairnError {
     signal?.throwIfAborted()
     if (!(error instanceof CairnError) || !WORTH_GOING_ON.includes(error.code)) throw error
-    const outage = error.code === 'STORE_UNAVAILABLE' || error.code === 'STORE_REFUSED'
-    const known = this.#down.has(store)
-    if (outage) this.#down.set(store, this.#now() + this.#coolDown)
-    else this.#down.delete(store)
-    if (!outage || !known) this.#onNotice(`left ${store.name}: ${error.message}`, error)
+    if (this.#isNews(store, error.code)) this.#onNotice(`left ${store.name}: ${error.message}`, error)
     return error
+  }
+
+  #isNews(store: ChunkStore, code: CairnError['code']): boolean {
+    const known = this.#down.has(store)
+    if (code === 'STORE_UNAVAILABLE' || code === 'STORE_REFUSED') {
+      this.#down.set(store, this.#now() + this.#coolDown)
+      return !known
+    }
+    this.#down.delete(store)
+    if (code !== 'CHUNK_MISSING') return true
+    const lacking = this.#lacking.has(store)
+    this.#lacking.add(store)
+    return !lacking
   }
 
   #inOrder(failures: ReadonlyMap<ChunkStore, CairnError>): readonly CairnError[] {

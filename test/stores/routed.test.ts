@@ -107,6 +107,16 @@ test('a store that was down is asked last for a while, and its outage is told on
   t.is(notices.length, 1)
 })
 
+test('that a store lacks chunks is told once, every damaged chunk by itself', async (t) => {
+  const notices: string[] = []
+  const damaged = new MemoryStore([[id, lcg(2, 10)]], { name: 'damaged' })
+  const stores = [new MemoryStore([], { name: 'partial' }), damaged, full()]
+  await using store = routed(stores, { onNotice: (message) => notices.push(message) })
+  for (let i = 0; i < 3; i += 1) await read(store, id)
+  t.is(notices.filter((message) => message.startsWith('left partial')).length, 1)
+  t.is(notices.filter((message) => message.startsWith('left damaged')).length, 3)
+})
+
 test('a store that was down is still asked for what the others miss', async (t) => {
   const back = { ...full(), name: 'back' }
   const store = full()
