@@ -4,6 +4,7 @@ import type { OpenStoreOptions } from '../stores/open-store.ts'
 import { openerKey, type OpenerOptions } from '../stores/openers.ts'
 import type { IndexStore } from './index-store.ts'
 import { INDEX_OPENERS } from './openers.ts'
+import { retryingIndexStore } from './retrying-index-store.ts'
 
 /** An index file: the place it is in, and its name there. */
 export interface IndexPlace {
@@ -25,7 +26,10 @@ export async function openIndexStore(
   given.signal?.throwIfAborted()
   const open = await opener()
   const chosen = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
-  return open(location, { ...configured?.(location.text), ...chosen })
+  const all: OpenerOptions = { ...configured?.(location.text), ...chosen }
+  const store = await open(location, all)
+  if (location.kind === 'path') return store
+  return retryingIndexStore(store, { attempts: all.errorRetry, pause: all.errorRetryBaseInterval })
 }
 
 /** Takes the location of an index apart. Throws LocationError where it names no file. */
