@@ -1,5 +1,6 @@
 import { chown, lstat, mkdir, readFile } from 'node:fs/promises'
 import test, { type ExecutionContext, type TestFn } from 'ava'
+import { packTree } from '../../src/archive/pack.ts'
 import { unpackArchive } from '../../src/archive/unpack.ts'
 import { skippingWhen, withoutRoot } from '../support/needs.ts'
 import { buildArchive, streamOf, type Made } from './build-archive.ts'
@@ -74,5 +75,15 @@ asRoot('a directory that others own is not opened up', async (t) => {
     process.seteuid!(NOBODY)
     const error = await t.throwsAsync(unpackArchive(streamOf(buildArchive(READ_ONLY)), `${home}/target`))
     t.like(error, { code: 'FILE_FAILED', errno: 'EACCES', path: `${home}/target/read-only/closed` })
+  })
+})
+
+asRoot('a directory that cannot be read is named while it is packed', async (t) => {
+  await unprivileged(t, async (home) => {
+    await mkdir(`${home}/closed`, { mode: 0 })
+    const error = await t.throwsAsync(async () => {
+      for await (const piece of packTree(home)) t.true(piece.length > 0)
+    })
+    t.like(error, { code: 'FILE_FAILED', errno: 'EACCES', path: `${home}/closed` })
   })
 })
