@@ -18,14 +18,14 @@ interface Found {
 /** Finds everything that is wanted before anything is written. Rejects with PathMissingError. */
 export async function findWanted(tree: CatarTree, wanted: Wanted, options: ReadOptions): Promise<Found> {
   const find = async (at: Wanted, entry: CatarEntry): Promise<Found> => {
-    if (at.path !== undefined) return { entry, whole: true, children: [] }
     const children: Found[] = []
     for (const child of at.children.values()) {
       const found = entry.type === 'directory' ? await tree.lookup(entry.offset + 1, child.name, options) : undefined
-      if (found === undefined) throw new PathMissingError([...givenPaths(child)][0]!)
+      if (found === undefined) throw new PathMissingError(givenPaths(child).next().value!)
       children.push(await find(child, found))
     }
-    return { entry, whole: false, children: children.sort((one, other) => one.entry.offset - other.entry.offset) }
+    children.sort((one, other) => one.entry.offset - other.entry.offset)
+    return { entry, whole: at.path !== undefined, children }
   }
   return find(wanted, tree.root)
 }
@@ -71,29 +71,24 @@ export async function unpackWanted(
   unpacking: Unpacking
 ): Promise<void> {
   const missing = new Set(givenPaths(wanted))
-  /** What is wanted in the directories that are open: all, some, or nothing. */
-  const inside: (Wanted | 'all' | undefined)[] = []
+  /** The directories that are open: whether all of it is restored, and what was asked for in it. */
+  const open: { whole: boolean; wanted: Wanted | undefined }[] = []
   for await (const event of events) {
     if (event.kind === 'end') {
-      if (inside.pop() !== undefined) unpacking.leave()
-      continue
-    }
-    if (event.depth === 0) {
+      const { whole, wanted: inside } = open.pop()!
+      if (whole || inside !== undefined) unpacking.leave()
+    } else if (event.depth === 0) {
       unpacking.beginTarget()
-      inside.push(wanted)
-      continue
-    }
-    const around = inside.at(-1)
-    const here = typeof around === 'object' ? wantedChild(around, event.entry.name) : around
-    const isDirectory = event.entry.type === 'directory'
-    const whole = here === 'all' || (here !== undefined && here.path !== undefined)
-    if (whole) {
-      if (typeof here === 'object') missing.delete(here.path!)
-      await unpacking.take(event)
-      if (isDirectory) inside.push('all')
-    } else if (isDirectory) {
-      if (here !== undefined) await unpacking.enterOnTheWay(event.entry)
-      inside.push(here)
+      open.push({ whole: false, wanted })
+    } else {
+      const around = open.at(-1)!
+      const here = around.wanted && wantedChild(around.wanted, event.entry.name)
+      const whole = around.whole || here?.path !== undefined
+      const isDirectory = event.entry.type === 'directory'
+      if (here?.path !== undefined) missing.delete(here.path)
+      if (whole) await unpacking.take(event)
+      else if (isDirectory && here !== undefined) await unpacking.enterOnTheWay(event.entry)
+      if (isDirectory) open.push({ whole, wanted: here })
     }
   }
   for (const path of missing) throw new PathMissingError(path)

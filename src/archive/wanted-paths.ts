@@ -8,7 +8,7 @@ export interface Wanted {
   readonly children: Map<string, Wanted>
 }
 
-/** The paths as a tree of names. A path below another one that is wanted whole says nothing more. */
+/** The paths as a tree of names; of those that mean the same, the last. */
 export function wantedPaths(paths: readonly string[]): Wanted {
   const root: Wanted = { name: new Uint8Array(), path: undefined, children: new Map() }
   for (const path of paths) {
@@ -29,10 +29,10 @@ export function wantedChild(wanted: Wanted, name: Uint8Array): Wanted | undefine
   return wanted.children.get(keyOf(name))
 }
 
-/** Every path as it was given, without those below another one. */
+/** Every path as it was given. */
 export function* givenPaths(wanted: Wanted): Generator<string, void, undefined> {
   if (wanted.path !== undefined) yield wanted.path
-  else for (const child of wanted.children.values()) yield* givenPaths(child)
+  for (const child of wanted.children.values()) yield* givenPaths(child)
 }
 
 function keyOf(name: Uint8Array): string {
