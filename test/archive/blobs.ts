@@ -1,4 +1,4 @@
-import { lstat, readdir, writeFile } from 'node:fs/promises'
+import { lstat, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ExecutionContext } from 'ava'
 import { makeBlob, type Made } from '../../src/archive/make.ts'
@@ -46,4 +46,9 @@ export function repetitiveBlob(): Uint8Array {
   blob.set(lcg(12, 1_000_000), 4_000_000)
   blob.set(lcg(11, 2_000_000), 5_000_000)
   return blob
+}
+
+/** Whether a file holds exactly these bytes. (`deepEqual` takes a second for each megabyte.) */
+export async function holds(path: string, bytes: Uint8Array): Promise<boolean> {
+  return Buffer.compare(await readFile(path), bytes) === 0
 }

@@ -21,7 +21,7 @@ import type { WritableStore } from '../../src/stores/store.ts'
 import { goldenCuts } from '../chunking/golden.ts'
 import { lcg } from '../support/generated.ts'
 import { scratch } from '../support/scratch.ts'
-import { backedUp, filesBelow } from './blobs.ts'
+import { backedUp, filesBelow, holds } from './blobs.ts'
 
 async function* inPieces(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size)
@@ -42,7 +42,7 @@ for (const { name, file, table, input, blobDigest } of await goldenCuts()) {
     t.like(stats, { chunks: table.count, bytes: table.size })
     const back = join(directory, 'back')
     await extractBlob(await openIndex(index), store, back)
-    t.deepEqual(new Uint8Array(await readFile(back)), input)
+    t.true(await holds(back, input))
   })
 }
 
@@ -63,7 +63,7 @@ for (const compression of ['zstd', 'xz', 'gzip'] as const) {
       t.true(made.stats.reusedChunks > 0)
       const back = join(directory, 'back')
       await extractBlob(await openIndex(index), store, back)
-      t.deepEqual(new Uint8Array(await readFile(back)), blob)
+      t.true(await holds(back, blob))
     })
   }
 }
@@ -89,7 +89,7 @@ test('a store that keeps its chunks plain gets them plain', async (t) => {
     t.is(stats.storedBytes, stats.newBytes)
     const back = join(directory, `back ${store.name.length}`)
     await extractBlob(table, store, back)
-    t.deepEqual(new Uint8Array(await readFile(back)), blob)
+    t.true(await holds(back, blob))
   }
   t.true((await filesBelow(plain.directory)).every((file) => /\/[0-9a-f]{64}$/.test(file)))
 })
@@ -233,7 +233,7 @@ test('a tree becomes an archive in chunks: the same bytes as in one file', async
   t.is((await stat(archive)).mode & 0o777, 0o600)
   const back = join(directory, 'back')
   await extractBlob(await openIndex(index), store, back)
-  t.deepEqual(await readFile(back), await readFile(archive))
+  t.true(await holds(back, await readFile(archive)))
 })
 
 test('an archive that cannot be finished is not there', async (t) => {
