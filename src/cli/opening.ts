@@ -1,4 +1,4 @@
-import { Writable } from 'node:stream'
+import { Readable, Writable } from 'node:stream'
 import {
   type BackupKind,
   backupKind,
@@ -37,7 +37,7 @@ export async function connection(opening: Opening): Promise<OpenStoreOptions> {
 
 /** The chunks of the index at `location`; `-` is standard input. */
 export async function openTable(opening: Opening, location: string): Promise<IndexTable> {
-  return openIndex(location, await connection(opening))
+  return openIndex(location, { ...(await connection(opening)), ...piped(opening, location) })
 }
 
 /** What opening a backup takes beside the index's location. */
@@ -47,9 +47,10 @@ export type BackupValues = RemoteValues & {
 } & Partial<CacheValues> & { readonly cacheSize?: number }
 
 /** What the connection of `opening` makes of its store and cache options. */
-export async function backupOptions(opening: Opening<BackupValues>): Promise<OpenBackupOptions> {
+export async function backupOptions(opening: Opening<BackupValues>, index: string): Promise<OpenBackupOptions> {
   const { store, cache, cacheLimit, cacheRepair, cacheSize, what } = opening.values
-  return { ...(await connection(opening)), stores: store, cache, cacheLimit, cacheRepair, maxBytes: cacheSize, what }
+  const speaking = { ...(await connection(opening)), ...piped(opening, index) }
+  return { ...speaking, stores: store, cache, cacheLimit, cacheRepair, maxBytes: cacheSize, what }
 }
 
 /** The kind that `--what` says, else the extension; of standard input, which has none, `piped`. */
@@ -62,7 +63,7 @@ export async function openTree(opening: Opening<BackupValues>, index: string): P
   const what = kindOf(index, opening.values.what, 'tree')
   if (what === 'blob')
     throw new UsageError(`${shownIndex(index)} is the index of a blob, and this needs a tree (.caidx or .catar)`)
-  const backup = await openBackup(index, { ...(await backupOptions(opening)), what })
+  const backup = await openBackup(index, { ...(await backupOptions(opening, index)), what })
   if (backup.kind === 'tree') return backup
   throw new Error('a blob where a tree was opened')
 }
@@ -74,6 +75,11 @@ export async function openTarget(
 ): Promise<WritableStore> {
   const { store } = opening.values
   return openWritableStore(store ?? defaultStore(index), await connection(opening))
+}
+
+/** Where an index called `-` is read from. */
+function piped({ terminal }: Opening, index: string): { stdin?: Readable } {
+  return index === '-' ? { stdin: Readable.from(terminal.input, { objectMode: false }) } : {}
 }
 
 /** Standard output for those who write to streams. */

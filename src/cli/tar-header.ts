@@ -115,9 +115,8 @@ function paxRecords(entry: CatarEntry, name: Uint8Array): Buffer[] {
   const records: Buffer[] = []
   const add = (key: string, value: Uint8Array | string) => records.push(record(key, value))
   const target = entry.type === 'symlink' ? entry.target : undefined
-  if ([name, target].some((bytes) => bytes !== undefined && utf8(bytes) === undefined)) add('hdrcharset', 'BINARY')
-  if (name.length > 100 || !isAscii(name)) add('path', name)
-  if (target !== undefined && (target.length > 100 || !isAscii(target))) add('linkpath', target)
+  if (!fitsPlain(name)) add('path', name)
+  if (target !== undefined && !fitsPlain(target)) add('linkpath', target)
   if (entry.type === 'file' && entry.payload.size > LARGEST_SIZE) add('size', String(entry.payload.size))
   if (entry.uid > LARGEST_ID) add('uid', String(entry.uid))
   if (entry.gid > LARGEST_ID) add('gid', String(entry.gid))
@@ -167,6 +166,11 @@ function xattrKey(name: Uint8Array): string {
 function decimalTime(nanoseconds: bigint): string {
   const size = nanoseconds < 0n ? -nanoseconds : nanoseconds
   return `${nanoseconds < 0n ? '-' : ''}${size / 1_000_000_000n}.${nine(size % 1_000_000_000n)}`
+}
+
+/** A pax record is UTF-8, so bytes that are not stay in the plain header as long as they find room there. */
+function fitsPlain(name: Uint8Array): boolean {
+  return name.length <= 100 && (isAscii(name) || utf8(name) === undefined)
 }
 
 function isAscii(bytes: Uint8Array): boolean {

@@ -31,7 +31,7 @@ the paths does not exist or is not a regular file.`,
     const [index, ...paths] = args
     if (kindOf(index, values.what, paths.length > 0 ? 'tree' : 'blob') === 'blob') {
       if (paths.length > 0) throw new UsageError(`${index} is a blob, which has no paths in it`)
-      await using backup = await openBackup(index, { ...(await backupOptions(invocation)), what: 'blob' })
+      await using backup = await openBackup(index, { ...(await backupOptions(invocation, index)), what: 'blob' })
       return await copy(terminal, backup.reader.stream({ ...range(0, backup.reader.size, values), signal }))
     }
     if (paths.length === 0) throw new UsageError(`${index} is a tree: say which of its files`)

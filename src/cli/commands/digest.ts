@@ -48,7 +48,7 @@ async function digestOfSource(invocation: Digesting): Promise<Uint8Array> {
   if (what === 'tree' || what === 'archive') return inTree(invocation, source, path)
   if (path !== undefined) throw new UsageError(`${source} is no tree, so there is no ${path} in it`)
   if (what === 'blob') {
-    await using backup = await openBackup(source, { ...(await backupOptions(invocation)), what })
+    await using backup = await openBackup(source, { ...(await backupOptions(invocation, source)), what })
     return await digestOfPieces(
       digestOf(backup.kind === 'blob' ? backup.table.featureFlags : 0n),
       backup.reader.stream({ signal })

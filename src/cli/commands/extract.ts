@@ -47,7 +47,7 @@ async function blob(invocation: Extracting): Promise<void> {
   const { args, values, terminal, signal } = invocation
   const [index, target, ...paths] = args
   if (paths.length > 0) throw new UsageError(`${index} is a blob, which has no paths in it`)
-  await using backup = await openBackup(index, { ...(await backupOptions(invocation)), what: 'blob' })
+  await using backup = await openBackup(index, { ...(await backupOptions(invocation, index)), what: 'blob' })
   if (backup.kind !== 'blob') return
   const { table, store } = backup
   if (target === '-') {

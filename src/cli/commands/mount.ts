@@ -103,7 +103,7 @@ async function serve(invocation: Mounting, onReady?: () => Promise<void>): Promi
   const problems = new Problems((line) => notice({ ...invocation, quiet: false }, line))
   const fuse = parseFuseOptions(values.fuse)
   await using backup = await openBackup(index, {
-    ...(await backupOptions(invocation)),
+    ...(await backupOptions(invocation, index)),
     what: values.what ?? (index === '-' ? 'blob' : backupKind(index)),
     probe: true,
     wrapSource: (source) => reportingFailures(source, problems)
