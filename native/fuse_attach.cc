@@ -147,7 +147,18 @@ bool isMounted(const std::string& mountPoint, const Attached& attached) {
 }
 
 void messagePair(int (&ends)[2]) {
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) ends[0] = ends[1] = -1;
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
+    ends[0] = ends[1] = -1;
+    return;
+  }
+  fcntl(ends[1], F_SETFL, O_NONBLOCK);
+  // A whole reply is one message: 1 MiB and its header, and what the kernel adds to both.
+  const int room = 8 << 20;
+  for (const int end : ends) {
+    if (setsockopt(end, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)) != 0) {
+      setsockopt(end, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+    }
+  }
 }
 
 void setReadahead(unsigned major, unsigned minor, std::uint32_t bytes) {

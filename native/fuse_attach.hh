@@ -48,7 +48,10 @@ Detached detach(const std::string& mountPoint, AttachWay way, bool lazy);
 /** Whether what is mounted there is still this. Asks no file system for anything. */
 bool isMounted(const std::string& mountPoint, const Attached& attached);
 
-/** Two sockets that talk as the device does, one message a read or write. -1 where there are none. */
+/**
+ * Two sockets that talk as the device does, one message a read or write: the first for a session, the second for who
+ * plays the kernel, which never waits. -1 where there are none.
+ */
 void messagePair(int (&ends)[2]);
 
 /** Root only, best effort: how far the kernel reads ahead of a sequential reader. */

@@ -57,6 +57,7 @@ class SessionFace final : public Napi::ObjectWrap<SessionFace> {
   Napi::Value addFile(const Napi::CallbackInfo& call);
   Napi::Value invalidate(const Napi::CallbackInfo& call);
   Napi::Value abandoned(const Napi::CallbackInfo& call);
+  Napi::Value leave(const Napi::CallbackInfo& call);
   Napi::Value close(const Napi::CallbackInfo& call);
   Napi::Value facts(const Napi::CallbackInfo& call);
 

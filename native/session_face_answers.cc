@@ -167,6 +167,11 @@ Napi::Value SessionFace::close(const Napi::CallbackInfo& call) {
   return call.Env().Undefined();
 }
 
+Napi::Value SessionFace::leave(const Napi::CallbackInfo& call) {
+  environmentEnds(this);
+  return call.Env().Undefined();
+}
+
 Napi::Value SessionFace::facts(const Napi::CallbackInfo& call) {
   auto facts = Napi::Object::New(call.Env());
   const bool mounted = attached_.way == AttachWay::kernel || attached_.way == AttachWay::fusermount;

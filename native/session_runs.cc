@@ -10,9 +10,11 @@ bool Runs::note(std::uint64_t inode, std::uint64_t offset, std::uint64_t length,
   Growing& growing = found == nullptr ? replaceOldest(inode, offset) : *found;
   growing.turn = ++turn_;
   growing.end = std::max(growing.end, offset + length);
-  if (growing.end - growing.told < growing.step) return false;
+  growing.read += length;
+  if (growing.read < growing.step || growing.end - growing.told < growing.step) return false;
   run = {inode, growing.told, growing.end - growing.told};
   growing.told = growing.end;
+  growing.read = 0;
   growing.step = std::min(growing.step * 2, most_);
   return true;
 }
@@ -32,23 +34,28 @@ bool Runs::pass(std::uint64_t inode, std::uint64_t offset, std::uint64_t length,
   if (behind) run = {inode, found->told, end - found->told};
   found->end = std::max(found->end, offset + length);
   found->told = found->end;
+  found->read = 0;
   return behind;
 }
 
 Runs::Growing* Runs::find(std::uint64_t inode, std::uint64_t offset) {
+  Growing* nearest = nullptr;
+  std::uint64_t least = ~std::uint64_t{0};
   for (Growing& growing : growing_) {
     if (growing.turn == 0 || growing.inode != inode) continue;
     const std::uint64_t apart = offset > growing.end ? offset - growing.end : growing.end - offset;
-    // Far into a run that is still short, a nearby read is a random one.
-    if (apart <= std::min<std::uint64_t>(kSlack, growing.step * 2)) return &growing;
+    // Beside a run that is still short, a nearby read is a random one.
+    if (apart >= least || apart > std::min<std::uint64_t>(kSlack, growing.step * 2)) continue;
+    nearest = &growing;
+    least = apart;
   }
-  return nullptr;
+  return nearest;
 }
 
 Runs::Growing& Runs::replaceOldest(std::uint64_t inode, std::uint64_t offset) {
   Growing& oldest = *std::min_element(growing_.begin(), growing_.end(),
                                       [](const Growing& a, const Growing& b) { return a.turn < b.turn; });
-  oldest = {inode, offset, offset, kLeast, 0};
+  oldest = {inode, offset, offset, kLeast, 0, 0};
   return oldest;
 }
 

@@ -38,6 +38,8 @@ class Runs {
     std::uint64_t told = 0;
     std::uint64_t end = 0;
     std::uint64_t step = kLeast;
+    /** Bytes read since it was last told: random reads that happen to be neighbours do not make a run. */
+    std::uint64_t read = 0;
     std::uint64_t turn = 0;
   };
 

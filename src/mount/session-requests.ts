@@ -63,7 +63,7 @@ export class SessionRequests {
     const { ticket } = message
     const abort = new AbortController()
     this.#running.set(ticket, abort)
-    this.#timer ??= setInterval(() => this.#lookForAskers(), LOOK_FOR_ASKERS)
+    this.#timer ??= setInterval(() => this.#lookForAskers(), LOOK_FOR_ASKERS).unref()
     try {
       await work(message, abort.signal)
     } catch (error) {

@@ -72,7 +72,7 @@ export interface SessionMessage {
   readonly length: number
   /** The session would serve more of this node if it were told of its attributes (`learn`). */
   readonly unknown: boolean
-  readonly name: Uint8Array
+  readonly name: Uint8Array<ArrayBuffer>
 }
 
 /** One mount's session in the addon. Answers to tickets that are over do nothing. Times are milliseconds, or Infinity. */
@@ -109,6 +109,8 @@ export interface NativeSession {
   abandoned(waited: number): number[]
   /** Ends at once: what is under way fails with EIO, and a mount that is still there is dead. */
   close(): void
+  /** The same, and takes the mount off its mount point first, without waiting for anybody: for a process that exits. */
+  leave(): void
   facts(): SessionFacts
 }
 
@@ -144,7 +146,10 @@ const addon = loadNative() as unknown as Addon
 
 export const createResidentChunks = (): ResidentChunks => new addon.ResidentChunks()
 
-/** Two descriptors that talk to each other as the kernel's device does, a message at a time. */
+/**
+ * Two descriptors that talk to each other as the kernel's device does, a message at a time: the first for a session, the
+ * second for who plays the kernel, where reads do not wait (EAGAIN).
+ */
 export const socketPair = (): [number, number] => addon.socketPair()
 
 /**
@@ -206,7 +211,7 @@ export interface NodeFacts {
 }
 
 /** Writes a node into `rows` at row `i`. `cookie` and `name` are for listings. */
-export function writeNode(rows: Float64Array, i: number, node: NodeFacts, cookie = 0, name = NO_NAME): void {
+export function writeNode(rows: Float64Array, i: number, node: NodeFacts, cookie = 0, name: Uint8Array = NO_NAME): void {
   const at = i * NODE_ROW
   const seconds = floorDivide(node.mtime)
   rows[at] = node.inode

@@ -1,0 +1,469 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import ava from 'ava'
+import fc from 'fast-check'
+import {
+  createResidentChunks,
+  NODE_ROW,
+  PIECE_MEMORY,
+  PIECE_ZEROS,
+  TOPIC,
+  writeNode,
+  type NodeFacts,
+  type SessionMessage
+} from '../../src/native/session.ts'
+import { chunkIdOf, lcg, tableOf } from '../support/chunks.ts'
+import { fusePeer, name, OP, readArguments, u32s, u64s } from './support/fuse-peer.ts'
+
+// One after the other: a test that waits for a reply waits with the whole thread.
+const test = ava.serial
+
+const [EPERM, ENOENT, EIO, EAGAIN, EINVAL, EISDIR, ENOTTY, EROFS, ENOSYS, ENXIO, EPROTO] = [
+  1, 2, 5, 11, 22, 21, 25, 30, 38, 6, 71
+]
+
+const node = (more: Partial<NodeFacts> = {}): NodeFacts => ({
+  inode: 2,
+  mode: 0o100644,
+  size: 1000,
+  links: 1,
+  uid: 1,
+  gid: 2,
+  major: 0,
+  minor: 0,
+  mtime: 0n,
+  ...more
+})
+const rowOf = (facts: NodeFacts) => {
+  const row = new Float64Array(NODE_ROW)
+  writeNode(row, 0, facts)
+  return row
+}
+
+test('speaks 7.31 up to what it knows, and refuses what is older', async (t) => {
+  for (const [minor, spoken] of [
+    [31, 31],
+    [36, 36],
+    [99, 38]
+  ] as const) {
+    const { peer } = await fusePeer(t)
+    const { error, body } = peer.init(minor)
+    t.is(error, 0)
+    t.is(body.length, 64)
+    t.is(body.readUInt32LE(0), 7)
+    t.true(body.readUInt32LE(4) <= spoken && body.readUInt32LE(4) >= 31)
+  }
+  const { peer, ended } = await fusePeer(t)
+  t.is(peer.init(30).error, EPROTO)
+  peer.hangUp()
+  t.is(await ended, EPROTO)
+})
+
+test('a newer major version is told ours and may say init again', async (t) => {
+  const { peer } = await fusePeer(t)
+  t.is(peer.init(0, 0, 8).body.readUInt32LE(0), 7)
+  t.is(peer.init().error, 0)
+  t.is(peer.ask(OP.access, 1, u32s(4, 0)).error, ENOSYS)
+})
+
+test('takes of the kernel only what it offers', async (t) => {
+  const { peer } = await fusePeer(t)
+  t.is(peer.init(31, 1 << 0).body.readUInt32LE(12), 1)
+  const opened = peer.ask(OP.open, 2, u32s(0, 0))
+  t.is(opened.error, 0, 'a kernel that cannot do without is answered')
+  t.is(opened.body.readUInt32LE(8), 2, 'and keeps what it has cached')
+})
+
+test('before init there is nothing', async (t) => {
+  const { peer } = await fusePeer(t)
+  t.is(peer.ask(OP.getattr).error, EIO)
+  t.is(peer.init().error, 0)
+  t.is(peer.init().error, EINVAL, 'and init is said once')
+})
+
+test('what would change something is refused, what is always the same is answered', async (t) => {
+  const { peer } = await fusePeer(t)
+  peer.init()
+  for (const [opcode, error] of [
+    [OP.setattr, EROFS],
+    [OP.mkdir, EROFS],
+    [OP.write, EROFS],
+    [OP.access, ENOSYS],
+    [OP.flush, ENOSYS],
+    [OP.ioctl, ENOTTY],
+    [OP.release, 0],
+    [OP.destroy, 0],
+    [4095, ENOSYS]
+  ] as const) {
+    t.is(peer.ask(opcode, 2, new Uint8Array(100)).error, error, `opcode ${opcode}`)
+  }
+  t.is(peer.ask(OP.open, 2, u32s(2, 0)).error, EROFS)
+  t.is(peer.ask(OP.open, 2, u32s(0, 0)).error, ENOSYS)
+  t.is(peer.ask(OP.opendir, 2, u32s(0, 0)).error, 0, 'listings may change unless it is told that they do not')
+})
+
+test('forgets are taken without a word', async (t) => {
+  const { peer } = await fusePeer(t)
+  peer.init()
+  peer.send(OP.forget, 2, u64s(1))
+  peer.send(OP.batchForget, 0, Buffer.concat([u32s(2, 0), u64s(2, 1, 3, 1)]))
+  peer.send(OP.batchForget, 0, u32s(0xffffffff, 0))
+  peer.send(OP.forget, 2)
+  t.is(peer.ask(OP.access, 1, u32s(4, 0)).error, ENOSYS)
+})
+
+const short: [string, number, Uint8Array][] = [
+  ['a look-up without a name', OP.lookup, Buffer.alloc(0)],
+  ['a look-up of the empty name', OP.lookup, Buffer.from([0])],
+  ['a look-up of a name without an end', OP.lookup, Buffer.from('name')],
+  ['a read without its arguments', OP.read, Buffer.alloc(39)],
+  ['a listing without its arguments', OP.readdir, Buffer.alloc(8)],
+  ['an open without its flags', OP.open, Buffer.alloc(7)],
+  ['an xattr without a name', OP.getxattr, Buffer.alloc(8)],
+  ['an xattr without a size', OP.getxattr, Buffer.alloc(3)],
+  ['a list of xattrs without a size', OP.listxattr, Buffer.alloc(7)],
+  ['a seek without its arguments', OP.lseek, Buffer.alloc(8)],
+  ['a seek to nowhere', OP.lseek, Buffer.concat([u64s(0, 0), u32s(9, 0)])]
+]
+for (const [what, opcode, body] of short) {
+  test(`${what} is EINVAL`, async (t) => {
+    const { peer } = await fusePeer(t, () => t.fail('asked'))
+    peer.init()
+    t.is(peer.ask(opcode, 2, body).error, EINVAL)
+  })
+}
+
+test('a request that lies about its length is EINVAL, and half a header is nothing', async (t) => {
+  const { peer } = await fusePeer(t)
+  peer.init()
+  peer.send(OP.lookup, 1, name('a'), { length: 4096 })
+  t.is(peer.receive().error, EINVAL)
+  peer.sendRaw(Buffer.alloc(39))
+  peer.sendRaw(Buffer.alloc(1))
+  t.is(peer.ask(OP.access, 1, u32s(4, 0)).error, ENOSYS)
+})
+
+test('whatever bytes come, every request that wants an answer gets exactly one', async (t) => {
+  const { peer } = await fusePeer(t, (message, native) => native.answerError(message.ticket, EPERM, 0))
+  peer.init()
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 0, max: 60 }),
+      fc.nat(5),
+      fc.uint8Array({ maxLength: 100 }),
+      async (opcode, inode, body) => {
+        if (opcode === OP.forget || opcode === OP.batchForget || opcode === OP.interrupt || opcode === OP.init) return
+        const unique = peer.send(opcode, inode, body)
+        const mark = peer.send(OP.access, 1, u32s(0, 0))
+        const replies = [(await peer.hear()).unique, (await peer.hear()).unique]
+        return replies.includes(unique) && replies.includes(mark)
+      }
+    ),
+    { numRuns: 300 }
+  )
+  t.pass()
+})
+
+test('an answer is kept: a look-up, an absence, attributes, a link', async (t) => {
+  const heard: SessionMessage[] = []
+  const { peer } = await fusePeer(t, (message, native) => {
+    heard.push(message)
+    if (message.topic === TOPIC.started) return
+    if (message.topic === TOPIC.link) native.answerText(message.ticket, Buffer.from('target'), Infinity)
+    else if (Buffer.from(message.name).toString() === 'no') native.answerError(message.ticket, ENOENT, Infinity)
+    else native.answerNode(message.ticket, rowOf(node({ mtime: -1n })))
+  })
+  peer.init()
+  const questions: [number, number, Uint8Array][] = [
+    [OP.lookup, 1, name('yes')],
+    [OP.lookup, 1, name('no')],
+    [OP.readlink, 2, Buffer.alloc(0)]
+  ]
+  const first = []
+  for (const [opcode, inode, body] of questions) {
+    peer.send(opcode, inode, body)
+    first.push((await peer.hear()).body)
+  }
+  for (const [i, [opcode, inode, body]] of questions.entries())
+    t.deepEqual(peer.ask(opcode, inode, body).body, first[i])
+  t.is(heard.length, 4)
+  t.is(first[0]!.readBigUInt64LE(0), 2n)
+  t.is(first[1]!.readBigUInt64LE(0), 0n, 'a name that is not there leads to node 0')
+  const attributes = peer.ask(OP.getattr, 2, new Uint8Array(16)).body
+  t.is(attributes.readBigInt64LE(16 + 32), -1n, 'a nanosecond before 1970 is second -1')
+  t.is(attributes.readUInt32LE(16 + 52), 999_999_999)
+})
+
+test('what is kept stays within its bytes', async (t) => {
+  const maxBytes = 1_000_000
+  const { peer } = await fusePeer(t, () => {}, { maxBytes })
+  peer.init()
+  for (let inode = 2; inode < 20_000; inode += 1) peer.native.learn(rowOf(node({ inode })))
+  t.true(peer.native.facts().keptBytes <= maxBytes)
+  t.true(peer.native.facts().keptBytes > maxBytes / 8)
+})
+
+const chunks = [lcg(1, 3000), new Uint8Array(4096), lcg(2, 70_000), lcg(3, 1)]
+const whole = Buffer.concat(chunks)
+
+/** A file over `chunks`, of which those are in memory that `resident` names. */
+async function served(t: Parameters<typeof fusePeer>[0], resident: readonly number[], facts: Partial<NodeFacts> = {}) {
+  const residents = createResidentChunks()
+  const heard: SessionMessage[] = []
+  const { peer } = await fusePeer(t, (message) => heard.push(message), { residents })
+  peer.init()
+  const table = peer.native.addTable(tableOf(chunks).rows)
+  peer.native.learn(rowOf(node({ size: whole.length, content: { table, start: 0 }, ...facts })))
+  for (const i of resident) residents.publish(chunkIdOf(chunks[i]!), chunks[i]!)
+  return { peer, residents, heard, reads: () => heard.filter(({ topic }) => topic === TOPIC.read) }
+}
+
+test('any window over chunks in memory is read without asking anybody', async (t) => {
+  const { peer, reads } = await served(t, [0, 1, 2, 3])
+  fc.assert(
+    fc.property(fc.nat(whole.length + 10), fc.nat(100_000), (offset, size) => {
+      const { error, body } = peer.ask(OP.read, 2, readArguments(offset, size))
+      return error === 0 && body.equals(whole.subarray(offset, offset + size))
+    })
+  )
+  await turn()
+  t.is(reads().length, 0)
+})
+
+test('a file inside an archive reads its own bytes and stops at its own end', async (t) => {
+  const { peer } = await served(t, [0, 1, 2, 3], { size: 5000, content: { table: 0, start: 2990 } })
+  t.deepEqual(peer.ask(OP.read, 2, readArguments(0, 100_000)).body, whole.subarray(2990, 7990))
+  t.deepEqual(peer.ask(OP.read, 2, readArguments(4999, 2)).body, whole.subarray(7989, 7990))
+  t.is(peer.ask(OP.read, 2, readArguments(5000, 2)).body.length, 0)
+  t.is(peer.ask(OP.read, 2, readArguments(2n ** 62n, 2)).body.length, 0)
+})
+
+test('a chunk that is not in memory, or not any more, is asked for', async (t) => {
+  const { peer, residents, reads } = await served(t, [0, 1, 3])
+  peer.send(OP.read, 2, readArguments(2000, 10_000))
+  while (reads().length === 0) await turn()
+  t.like(reads()[0]!, { inode: 2, position: 2000, length: 10_000, unknown: false })
+  t.is(peer.ask(OP.read, 2, readArguments(2000, 5096)).body.length, 5096)
+  residents.withdraw(chunkIdOf(chunks[0]!))
+  peer.send(OP.read, 2, readArguments(2000, 10))
+  while (reads().length === 1) await turn()
+  t.is(reads().length, 2)
+})
+
+test('a chunk of another size than the index says is not served', async (t) => {
+  const { peer, residents, reads } = await served(t, [1, 2, 3])
+  residents.publish(chunkIdOf(chunks[0]!), new Uint8Array(2999))
+  peer.send(OP.read, 2, readArguments(0, 10))
+  while (reads().length === 0) await turn()
+  t.pass()
+})
+
+test('content outside the index is not served', async (t) => {
+  for (const start of [whole.length - 5, whole.length, 2 ** 53 - 1]) {
+    const { peer, reads } = await served(t, [0, 1, 2, 3], { size: 100, content: { table: 0, start } })
+    peer.send(OP.read, 2, readArguments(0, 100))
+    while (reads().length === 0) await turn()
+  }
+  const { peer, reads } = await served(t, [0, 1, 2, 3], { content: { table: 7, start: 0 } })
+  peer.send(OP.read, 2, readArguments(0, 100))
+  while (reads().length === 0) await turn()
+  t.pass()
+})
+
+test('a chunk that is collected by JavaScript stays while it is in the table', async (t) => {
+  const residents = createResidentChunks()
+  residents.publish('ab'.repeat(32), new Uint8Array(1000).fill(7))
+  t.is(residents.count, 1)
+  residents.withdraw('ab'.repeat(32))
+  residents.withdraw('ab'.repeat(32))
+  t.is(residents.count, 0)
+  t.throws(() => residents.publish('AB'.repeat(32), new Uint8Array(1)), { instanceOf: TypeError })
+  t.throws(() => residents.publish('ab', new Uint8Array(1)), { instanceOf: TypeError })
+  t.throws(() => residents.publish('ab'.repeat(32), 'text' as never), { instanceOf: TypeError })
+})
+
+test('tells which chunks were read, each once', async (t) => {
+  const { peer, residents } = await served(t, [0, 1, 2, 3])
+  t.deepEqual(residents.takeUsed(), [])
+  for (let i = 0; i < 5; i += 1) peer.ask(OP.read, 2, readArguments(0, 10))
+  peer.ask(OP.read, 2, readArguments(whole.length - 1, 10))
+  t.deepEqual(new Set(residents.takeUsed()), new Set([chunkIdOf(chunks[0]!), chunkIdOf(chunks[3]!)]))
+  t.deepEqual(residents.takeUsed(), [])
+})
+
+test('zeros are holes, and everything else is data', async (t) => {
+  const { peer, residents } = await served(t, [0, 2, 3])
+  const seek = (offset: number, whence: number) => {
+    const { error, body } = peer.ask(OP.lseek, 2, Buffer.concat([u64s(0, offset), u32s(whence, 0)]))
+    return error === 0 ? Number(body.readBigUInt64LE(0)) : -error
+  }
+  const [DATA, HOLE] = [3, 4]
+  t.is(seek(10, DATA), 10)
+  t.is(seek(10, HOLE), whole.length, 'as long as nobody has said which chunks are zeros')
+  residents.publishZeros(chunkIdOf(chunks[1]!), 4096)
+  t.is(seek(10, HOLE), 3000)
+  t.is(seek(3500, HOLE), 3500)
+  t.is(seek(3000, DATA), 7096)
+  t.is(seek(7096, HOLE), whole.length)
+  t.is(seek(whole.length, DATA), -ENXIO)
+  t.is(seek(whole.length, HOLE), -ENXIO)
+  t.is(peer.ask(OP.read, 2, readArguments(3000, 4096)).body.compare(chunks[1]!), 0)
+})
+
+test('a sequential reader is told of in steps that double, a random one is not', async (t) => {
+  const size = 64 * 2 ** 20
+  const chunk = new Uint8Array(2 ** 20)
+  const residents = createResidentChunks()
+  const heard: SessionMessage[] = []
+  const { peer } = await fusePeer(t, (message) => heard.push(message), { residents, tellEvery: 2 ** 22 })
+  peer.init()
+  peer.native.addTable(tableOf(Array.from({ length: 64 }, () => chunk)).rows)
+  peer.native.learn(rowOf(node({ size, content: { table: 0, start: 0 } })))
+  residents.publishZeros(chunkIdOf(chunk), chunk.length)
+  let seed = 1
+  for (let i = 0; i < 2000; i += 1) {
+    seed = (Math.imul(seed, 1103515245) + 12345) >>> 0
+    peer.ask(OP.read, 2, readArguments((seed % (size / 4096)) * 4096, 4096))
+  }
+  await turn()
+  await turn()
+  t.is(heard.filter(({ topic }) => topic === TOPIC.ran).length, 0)
+  for (let at = 0; at < size; at += 131072) peer.ask(OP.read, 2, readArguments(at, 131072))
+  for (let i = 0; i < 10; i += 1) await turn()
+  const runs = heard.filter(({ topic }) => topic === TOPIC.ran)
+  t.deepEqual(
+    runs.slice(0, 5).map(({ length }) => length / 131072),
+    [1, 2, 4, 8, 16]
+  )
+  t.is(runs.at(-1)!.length, 2 ** 22)
+  runs.reduce((end, { position, length }) => (t.is(position, end), position + length), 0)
+})
+
+test('a file put together from pieces is read from all of them', async (t) => {
+  const memory = lcg(9, 5000)
+  const { peer, reads } = await served(t, [0, 1, 2, 3], { inode: 5 })
+  const rows = BigUint64Array.from([
+    ...[0n, PIECE_MEMORY, 100n],
+    ...[1000n, PIECE_ZEROS, 0n],
+    ...[300_000n, 0n, 2990n],
+    ...[310_000n, PIECE_MEMORY, 0n],
+    ...[315_000n, PIECE_MEMORY, 4_000n]
+  ])
+  peer.native.addFile(6, rows, memory)
+  peer.native.learn(rowOf(node({ inode: 6, size: 316_000 })))
+  const wanted = Buffer.concat([
+    memory.subarray(100, 1100),
+    new Uint8Array(299_000),
+    whole.subarray(2990, 12_990),
+    memory
+  ])
+  for (const [offset, size] of [
+    [0, 315_000],
+    [999, 2],
+    [299_999, 2],
+    [305_000, 10_000],
+    [0, 1]
+  ] as const) {
+    t.is(
+      Buffer.compare(peer.ask(OP.read, 6, readArguments(offset, size)).body, wanted.subarray(offset, offset + size)),
+      0
+    )
+  }
+  t.is(peer.ask(OP.read, 6, readArguments(315_000, 1000)).body.length, 1000)
+  peer.native.learn(rowOf(node({ inode: 6, size: 317_000 })))
+  peer.send(OP.read, 6, readArguments(315_000, 1001))
+  while (reads().length === 0) await turn()
+  t.pass('a row that leads out of memory is nobody’s answer')
+})
+
+test('a reply in more pieces than the kernel takes at once is whole', async (t) => {
+  const small = Array.from({ length: 3000 }, (_, i) => lcg(i, 40))
+  const residents = createResidentChunks()
+  const { peer } = await fusePeer(t, () => {}, { residents })
+  peer.init()
+  peer.native.addTable(tableOf(small).rows)
+  peer.native.learn(rowOf(node({ size: 120_000, content: { table: 0, start: 0 } })))
+  for (const chunk of small) residents.publish(chunkIdOf(chunk), chunk)
+  t.is(Buffer.compare(peer.ask(OP.read, 2, readArguments(0, 120_000)).body, Buffer.concat(small)), 0)
+})
+
+test('an interrupt reaches whoever answers; of what nobody answers the kernel is told to ask again', async (t) => {
+  const heard: SessionMessage[] = []
+  const { peer } = await fusePeer(t, (message) => heard.push(message))
+  peer.init()
+  const unique = peer.send(OP.lookup, 1, name('slow'))
+  peer.send(OP.interrupt, 0, u64s(unique))
+  while (!heard.some(({ topic }) => topic === TOPIC.interrupted)) await turn()
+  const [lookup] = heard.filter(({ topic }) => topic === TOPIC.lookup)
+  t.is(heard.at(-1)!.ticket, lookup!.ticket)
+  t.is(peer.ask(OP.interrupt, 0, u64s(999)).error, EAGAIN)
+  peer.native.answerError(lookup!.ticket, 4, 0)
+  t.like(peer.receive(), { unique, error: 4 })
+})
+
+test('answers that are late, twice, or to nobody do nothing', async (t) => {
+  const heard: SessionMessage[] = []
+  const { peer } = await fusePeer(t, (message) => heard.push(message))
+  peer.init()
+  peer.send(OP.statfs)
+  while (heard.length < 2) await turn()
+  const { ticket } = heard.at(-1)!
+  peer.native.answerStatistics(ticket, 5000, 3)
+  peer.native.answerStatistics(ticket, 5000, 3)
+  peer.native.answerError(ticket, EIO, 0)
+  peer.native.answerRead(12345, [new Uint8Array(3)])
+  t.is(peer.receive().body.readBigUInt64LE(0), 2n)
+  t.is(peer.ask(OP.access, 1, u32s(0, 0)).error, ENOSYS)
+})
+
+test('an answer of the wrong kind throws, and the request can still be answered', async (t) => {
+  const heard: SessionMessage[] = []
+  const { peer } = await fusePeer(t, (message) => heard.push(message))
+  peer.init()
+  const unique = peer.send(OP.lookup, 1, name('a'))
+  while (heard.length < 2) await turn()
+  const { ticket } = heard.at(-1)!
+  t.throws(() => peer.native.answerNode(ticket, new Float64Array(3)), { instanceOf: TypeError })
+  t.throws(() => peer.native.answerNode(ticket, 'row' as never), { instanceOf: TypeError })
+  t.throws(() => peer.native.answerText(ticket, 'text' as never, 0), { instanceOf: TypeError })
+  t.throws(() => peer.native.answerRead(ticket, ['text'] as never), { instanceOf: TypeError })
+  t.throws(() => peer.native.answerList(ticket, 0, new Float64Array(16), new Uint8Array(0), true, 1, 0), {
+    instanceOf: TypeError
+  })
+  peer.native.answerNode(ticket, rowOf(node()))
+  t.like(peer.receive(), { unique, error: 0 })
+})
+
+test('a message that makes the handler throw is answered with EIO', async (t) => {
+  const { peer } = await fusePeer(t, ({ topic }) => {
+    if (topic !== TOPIC.started) throw new Error('a bug')
+  })
+  peer.init()
+  const unique = peer.send(OP.lookup, 1, name('a'))
+  t.like(await peer.hear(), { unique, error: EIO })
+})
+
+test('reading a directory as a file is EISDIR', async (t) => {
+  const { peer } = await served(t, [], { mode: 0o040755, size: 10 })
+  t.is(peer.ask(OP.read, 2, readArguments(0, 1)).error, EISDIR)
+})
+
+test('hung up, it ends; closed, it fails who waits, and answers nobody any more', async (t) => {
+  const first = await fusePeer(t)
+  first.peer.init()
+  first.peer.hangUp()
+  t.is(await first.ended, 0)
+
+  const heard: SessionMessage[] = []
+  const { peer } = await fusePeer(t, (message) => heard.push(message))
+  peer.init()
+  const unique = peer.send(OP.lookup, 1, name('a'))
+  while (heard.length < 2) await turn()
+  peer.native.close()
+  t.like(peer.receive(), { unique, error: EIO })
+  peer.native.answerNode(heard[1]!.ticket, rowOf(node()))
+  peer.native.learn(rowOf(node()))
+  peer.native.invalidate(1)
+  peer.native.close()
+  t.is(peer.native.facts().waiting, 0)
+  peer.hangUp()
+})
