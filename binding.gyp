@@ -59,7 +59,7 @@
         'native/zeros.cc',
       ],
       'dependencies': ['<!(node -p "require(\'node-addon-api\').targets"):node_addon_api'],
-      'defines': ['NAPI_VERSION=9', 'OPENSSL_SUPPRESS_DEPRECATED', '_GNU_SOURCE'],
+      'defines': ['NAPI_VERSION=9', 'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS', 'OPENSSL_SUPPRESS_DEPRECATED', '_GNU_SOURCE'],
       'cflags': ['<!@(pkg-config --cflags libzstd liblzma zlib libcrypto)', '-Wall', '-Wextra', '-fvisibility=hidden'],
       'cflags!': ['-fno-strict-aliasing'],
       'cflags_cc': ['-std=c++20', '-fno-exceptions', '-fvisibility-inlines-hidden'],

@@ -10,6 +10,7 @@ namespace cairn {
 
 void Call::settle(Core& core) {
   Napi::Value value = result(core);
+  if (value.IsEmpty()) return;
   bool failed = false;
   napi_is_error(Env(), value, &failed);
   if (failed) deferred_.Reject(value);
@@ -60,23 +61,27 @@ Napi::Value toUint8Array(Core& core, Napi::Env env, ChunkRef chunk) {
   const auto release = [](napi_env, void*, void* hint) { ChunkRef::adopt(static_cast<ChunkBytes*>(hint)); };
   if (napi_create_external_arraybuffer(env, data, size, release, share, &buffer) != napi_ok) {
     ChunkRef::adopt(share);
-    return Napi::Error::New(env, "no buffer could be made").Value();
+    return Napi::Value();
   }
   napi_value array = nullptr;
   napi_create_typedarray(env, napi_uint8_array, size, buffer, 0, &array);
   return Napi::Value(env, array);
 }
 
-Napi::Value toUint8Array(Napi::Env env, const Digest& digest) {
-  auto array = Napi::Uint8Array::New(env, digest.size());
-  std::memcpy(array.Data(), digest.data(), digest.size());
-  return array;
+Napi::Value toUint8Array(Napi::Env env, Bytes bytes) {
+  void* data = nullptr;
+  napi_value buffer = nullptr;
+  napi_value array = nullptr;
+  if (napi_create_arraybuffer(env, bytes.size(), &data, &buffer) != napi_ok) return Napi::Value();
+  if (!bytes.empty()) std::memcpy(data, bytes.data(), bytes.size());
+  napi_create_typedarray(env, napi_uint8_array, bytes.size(), buffer, 0, &array);
+  return Napi::Value(env, array);
 }
 
+Napi::Value toUint8Array(Napi::Env env, const Digest& digest) { return toUint8Array(env, Bytes(digest)); }
+
 Napi::Value toUint8Array(Napi::Env env, const std::vector<Digest>& digests) {
-  auto array = Napi::Uint8Array::New(env, digests.size() * sizeof(Digest));
-  if (!digests.empty()) std::memcpy(array.Data(), digests.data(), digests.size() * sizeof(Digest));
-  return array;
+  return toUint8Array(env, Bytes(digests.empty() ? nullptr : digests[0].data(), digests.size() * sizeof(Digest)));
 }
 
 bool bytesOf(Napi::Value value, Bytes& bytes) {

@@ -56,6 +56,9 @@ class CallOf : public Call {
 /** What every call takes last: `{ background?: boolean, ticket?: number }`. Sets the call going. */
 Napi::Value begin(std::unique_ptr<Call> call, Napi::Value control);
 
+// A worker thread can be terminated at any moment, and from then on values can no longer be made: what these functions
+// return is empty then, and whoever fills a value looks first whether it is there.
+
 /** An Error whose `code` is CHUNK_INVALID or the errno's name. */
 Napi::Value errorFrom(Napi::Env env, const Failure& failure);
 
@@ -65,6 +68,7 @@ Napi::Value cancelled(Napi::Env env);
 /** Hands a chunk to JavaScript without a copy. */
 Napi::Value toUint8Array(Core& core, Napi::Env env, ChunkRef chunk);
 Napi::Value toUint8Array(Napi::Env env, const Digest& digest);
+Napi::Value toUint8Array(Napi::Env env, Bytes bytes);
 
 /** All digests behind one another: 32 bytes each. */
 Napi::Value toUint8Array(Napi::Env env, const std::vector<Digest>& digests);

@@ -34,7 +34,9 @@ class CompressCall final : public CallOf<CompressJob> {
     auto all = Napi::Array::New(Env(), work.size());
     for (std::size_t i = 0; i < work.size(); i += 1) {
       Napi::HandleScope scope(Env());
-      all.Set(std::uint32_t(i), toUint8Array(core, Env(), std::move(work[i].stored)));
+      const Napi::Value stored = toUint8Array(core, Env(), std::move(work[i].stored));
+      if (stored.IsEmpty()) return stored;
+      all.Set(std::uint32_t(i), stored);
     }
     return all;
   }

@@ -12,6 +12,12 @@ Core::Core(Napi::Env env)
   napi_unref_threadsafe_function(env, waker_);
   // Hooks run last in, first out: this one before the one that closes `waker_`, which the threads still use.
   napi_add_env_cleanup_hook(env, [](void* core) { static_cast<Core*>(core)->stop(); }, this);
+  // process.exit() runs no such hook on the main thread. Threads that it cuts down in the middle would leave temporary
+  // files in stores, and use libraries that are being shut down.
+  const auto process = env.Global().Get("process").As<Napi::Object>();
+  const auto leave = [](const Napi::CallbackInfo& info) { static_cast<Core*>(info.Data())->workers().stop(); };
+  process.Get("once").As<Napi::Function>().Call(
+      process, {Napi::String::New(env, "exit"), Napi::Function::New(env, leave, "stop", this)});
 }
 
 Core::~Core() { stop(); }

@@ -68,7 +68,9 @@ class DecodeCall final : public CallOf<DecodeJob> {
     auto all = Napi::Array::New(Env(), work.size());
     for (std::size_t i = 0; i < work.size(); i += 1) {
       Napi::HandleScope scope(Env());
-      all.Set(std::uint32_t(i), one(core, work[i]));
+      const Napi::Value chunk = one(core, work[i]);
+      if (chunk.IsEmpty()) return chunk;
+      all.Set(std::uint32_t(i), chunk);
     }
     return all;
   }

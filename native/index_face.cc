@@ -85,10 +85,7 @@ class CutCall final : public CallOf<CutJob> {
     for (const CutJob& job : work) {
       if (!job.done()) return cancelled(Env());
     }
-    const auto& rows = chunker_.rows();
-    auto array = Napi::Uint8Array::New(Env(), rows.size());
-    std::copy(rows.begin(), rows.end(), array.Data());
-    return array;
+    return toUint8Array(Env(), Bytes(chunker_.rows()));
   }
 
  private:

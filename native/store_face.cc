@@ -30,17 +30,22 @@ class StoreCall final : public CallOf<StoreJob> {
 
  protected:
   Napi::Value result(Core&) override {
-    auto sizes = Napi::Float64Array::New(Env(), work.size());
+    std::vector<double> took;
     std::vector<Digest> ids;
-    for (std::size_t i = 0; i < work.size(); i += 1) {
-      if (work[i].failure) return errorFrom(Env(), work[i].failure);
-      if (!work[i].done()) return cancelled(Env());
-      sizes[i] = double(work[i].took);
-      ids.push_back(work[i].digest);
+    for (const StoreJob& job : work) {
+      if (job.failure) return errorFrom(Env(), job.failure);
+      if (!job.done()) return cancelled(Env());
+      took.push_back(double(job.took));
+      ids.push_back(job.digest);
     }
+    const Bytes sizes(reinterpret_cast<const std::uint8_t*>(took.data()), took.size() * sizeof(double));
+    const Napi::Value raw = toUint8Array(Env(), sizes);
+    const Napi::Value idBytes = toUint8Array(Env(), ids);
+    if (raw.IsEmpty() || idBytes.IsEmpty()) return Napi::Value();
+    const auto buffer = raw.As<Napi::Uint8Array>().ArrayBuffer();
     auto stored = Napi::Object::New(Env());
-    stored.Set("ids", toUint8Array(Env(), ids));
-    stored.Set("sizes", sizes);
+    stored.Set("ids", idBytes);
+    stored.Set("sizes", Napi::Float64Array::New(Env(), took.size(), buffer, 0));
     return stored;
   }
 };

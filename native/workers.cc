@@ -50,7 +50,7 @@ void Workers::submit(Group& group, const std::vector<Job*>& jobs) {
       else queue.push(job);
     }
     wake = std::min(idle_, jobs.size());
-    std::size_t missing = std::min(width_ - threads_.size(), jobs.size() - wake);
+    std::size_t missing = stopping_ ? 0 : std::min(width_ - threads_.size(), jobs.size() - wake);
     for (; missing > 0; missing -= 1) threads_.emplace_back([this] { run(); });
   }
   for (; wake > 0; wake -= 1) wake_.notify_one();
