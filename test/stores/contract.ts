@@ -1,4 +1,4 @@
-import type { ExecutionContext, TestFn } from 'ava'
+import type { ExecutionContext } from 'ava'
 import { decodeStored } from '../../src/chunks/decode-stored.ts'
 import { ChunkCorruptError, ChunkMissingError } from '../../src/errors.ts'
 import type { ChunkId } from '../../src/formats/chunk-id.ts'
@@ -6,6 +6,7 @@ import { native } from '../../src/native/binding.ts'
 import type { ReadOptions } from '../../src/read-options.ts'
 import type { ChunkStore, PrunableStore, WritableStore } from '../../src/stores/store.ts'
 import { chunkIdOf, lcg } from '../support/chunks.ts'
+import type { Declare } from '../support/needs.ts'
 
 const plain = lcg(1, 5000)
 const id = chunkIdOf(plain)
@@ -28,8 +29,13 @@ export function storedFor(store: WritableStore, bytes: Uint8Array): Promise<Uint
   return store.compressed ? native.compressChunk(bytes, 'zstd') : Promise.resolve(bytes)
 }
 
+/** The same, every title beginning with the kind of store: for files that run the suite for several. */
+export function about(kind: string, test: Declare): Declare {
+  return (title, implementation) => test(`${kind}: ${title}`, implementation)
+}
+
 /** Every store behaves the same from outside. A new one joins by calling this once. */
-export function behavesLikeAStore(test: TestFn, holding: Holding): void {
+export function behavesLikeAStore(test: Declare, holding: Holding): void {
   test('hands over the bytes it holds', async (t) => {
     await using store = await holding(t, new Map([[id, plain]]))
     t.deepEqual(await read(store, id), plain)
@@ -77,7 +83,7 @@ export function behavesLikeAStore(test: TestFn, holding: Holding): void {
 }
 
 /** What stores that take chunks promise beside. */
-export function behavesLikeAWritableStore(test: TestFn, holding: Holding<WritableStore>): void {
+export function behavesLikeAWritableStore(test: Declare, holding: Holding<WritableStore>): void {
   behavesLikeAStore(test, holding)
 
   test('what was put is there afterwards', async (t) => {
@@ -106,7 +112,7 @@ export function behavesLikeAWritableStore(test: TestFn, holding: Holding<Writabl
 }
 
 /** What stores promise that can be listed and pruned. */
-export function behavesLikeAPrunableStore(test: TestFn, holding: Holding<PrunableStore>): void {
+export function behavesLikeAPrunableStore(test: Declare, holding: Holding<PrunableStore>): void {
   behavesLikeAWritableStore(test, holding)
 
   test('lists every chunk once', async (t) => {

@@ -2,7 +2,8 @@ import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import type { ExecutionContext, TestFn } from 'ava'
 
-type Declare = (title: string, implementation: (t: ExecutionContext) => unknown) => void
+/** How a test is declared: `test` itself, or what skips it and says why. */
+export type Declare = (title: string, implementation: (t: ExecutionContext) => unknown) => void
 
 /** The path of a command, or undefined where it is not on PATH. */
 export function findCommand(name: string): string | undefined {
@@ -15,10 +16,12 @@ export function findCommand(name: string): string | undefined {
  * and fails when the machine could have run the test.
  */
 export function needing(test: TestFn, ...commands: string[]): Declare {
-  return skippingWhen(
-    test,
-    commands.filter((name) => findCommand(name) === undefined).map((name) => `needs the command ${name}`)
-  )
+  return skippingWhen(test, missingCommands(...commands))
+}
+
+/** For every command that is not there, a reason to skip. */
+export function missingCommands(...commands: string[]): string[] {
+  return commands.filter((name) => findCommand(name) === undefined).map((name) => `needs the command ${name}`)
 }
 
 /** `test` where `reasons` is empty, otherwise a skip that prints them. */
