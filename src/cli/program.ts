@@ -48,7 +48,7 @@ export function parseCommandLine(argv: readonly string[], commands: readonly Any
     addCommand(program, command, (run) => (chosen = { kind: 'run', run }))
   }
   try {
-    program.parse(withSwitchesResolved(argv, commands), { from: 'user' })
+    program.parse(withValuesResolved(argv, commands), { from: 'user' })
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
     if (error.exitCode === 0) return { kind: 'show', text: output, code: 0 }
@@ -139,21 +139,27 @@ function opposite(long: string): string {
   return long.startsWith('--no-') ? `--${long.slice(5)}` : `--no-${long.slice(2)}`
 }
 
-/** Rewrites `--switch=no` to `--no-switch`: a switch takes no value of its own, so that it never swallows an argument. */
-function withSwitchesResolved(argv: readonly string[], commands: readonly AnyCommand[]): string[] {
+/**
+ * Rewrites what commander does not know: `--switch=no` to `--no-switch` (a switch takes no value of its own, so that it
+ * never swallows an argument), and `-x=value`, as desync takes it, to `-x value`.
+ */
+function withValuesResolved(argv: readonly string[], commands: readonly AnyCommand[]): string[] {
   const switches = new Map<string, string>()
+  const shorts = new Set<string>()
   for (const spec of [...Object.values(GLOBALS), ...commands.flatMap(({ options }) => Object.values(options))]) {
-    if (spec.kind !== 'switch') continue
     const { long, short } = new Option(spec.flags)
-    switches.set(long!, long!).set(opposite(long!), opposite(long!))
-    if (short !== undefined) switches.set(short, long!)
+    if (spec.kind === 'switch') {
+      switches.set(long!, long!).set(opposite(long!), opposite(long!))
+      if (short !== undefined) switches.set(short, long!)
+    } else if (short !== undefined) shorts.add(short)
   }
   const end = argv.includes('--') ? argv.indexOf('--') : argv.length
-  return argv.map((arg, i) => {
-    const [, name, value] = /^(-[a-z]|--[a-z-]+)=(.*)$/is.exec(arg) ?? []
-    const long = i < end && name !== undefined ? switches.get(name) : undefined
-    if (long === undefined) return arg
-    return yesNo(value!, name!) ? long : opposite(long)
+  return argv.flatMap((arg, i) => {
+    const [, name = '', value = ''] = /^(-[a-z]|--[a-z-]+)=(.*)$/is.exec(arg) ?? []
+    const long = switches.get(name)
+    if (i >= end || (long === undefined && !shorts.has(name))) return [arg]
+    if (long === undefined) return [name, value]
+    return [yesNo(value, name) ? long : opposite(long)]
   })
 }
 

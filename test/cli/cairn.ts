@@ -37,6 +37,8 @@ export const PROGRAM = [process.execPath, '--import=tsx', 'src/cli/bin.ts'] as c
 /** The real program as a process of its own, to be sent signals and to be waited for. */
 export function spawned(t: ExecutionContext, ...argv: string[]) {
   const child = spawn(PROGRAM[0], [...PROGRAM.slice(1), ...argv], { stdio: ['pipe', 'pipe', 'pipe'] })
+  // Who ends while we still write to it has ended; that is all.
+  child.stdin.on('error', () => {})
   let out = ''
   let err = ''
   child.stdout.on('data', (data: Buffer) => (out += data.toString('latin1')))

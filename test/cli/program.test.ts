@@ -36,8 +36,8 @@ async function parse(...argv: string[]): Promise<Seen> {
 }
 
 test('values are written with a space or with an equals sign', async (t) => {
-  const { values, args } = await parse('probe', '-s', 'a', '--store=b', '-sc', '--store', 'd=e', 'x')
-  t.deepEqual(values['store'], ['a', 'b', 'c', 'd=e'])
+  const { values, args } = await parse('probe', '-s', 'a', '--store=b', '-sc', '--store', 'd=e', '-s=f=g', 'x')
+  t.deepEqual(values['store'], ['a', 'b', 'c', 'd=e', 'f=g'])
   t.deepEqual(args, ['x'])
 })
 
