@@ -12,6 +12,8 @@ export interface OptionSpec<T> {
   /** Keys of options that cannot be given together with this one. */
   readonly excludes?: readonly string[]
   readonly hidden?: boolean
+  /** Under which words help lists it. Default: "Options:". */
+  readonly heading?: string
 }
 
 export type AnyOption = OptionSpec<unknown>
@@ -93,4 +95,9 @@ export function oneOf<const W extends string>(...words: readonly W[]): Parse<W> 
     if (word !== undefined) return word
     throw new OptionError(option, `${JSON.stringify(value)} is not one of ${words.join(', ')}`)
   }
+}
+
+/** The same options, which help lists under `heading`, behind a command's own. */
+export function listedUnder<O extends Record<string, AnyOption>>(heading: string, options: O): O {
+  return Object.fromEntries(Object.entries(options).map(([key, spec]) => [key, { ...spec, heading }])) as O
 }

@@ -39,6 +39,7 @@ export function parseCommandLine(argv: readonly string[], commands: readonly Any
     })
     .exitOverride()
     .enablePositionalOptions()
+    .configureHelp({ subcommandTerm: (command) => command.name() })
     .description(INTRODUCTION)
     .addHelpText('after', CLOSING)
     .version(version(), '--version', 'show the version')
@@ -70,7 +71,9 @@ function addCommand(
     .command(verb!)
     .usage(`[options] ${shownUsage(command.usage)}`)
     .summary(command.summary)
-  child.description(`${sentence(command.summary)}${command.details === undefined ? '' : `\n\n${command.details}`}`)
+  child.description(
+    `${sentence(command.summary)}${command.details === undefined ? '' : `\n\n${reflowed(command.details)}`}`
+  )
   for (const argument of command.usage.split(' ').filter((part) => part !== '')) child.argument(argument)
   const valuesOf = addOptions(child, command.options)
   const globalsOf = addOptions(child, GLOBALS, 'Options of every command:')
@@ -117,7 +120,8 @@ function addOptions(
       option.argParser((value) => parse(value, shown))
     }
     option.conflicts((spec.excludes ?? []).map(attributeOf))
-    if (heading !== undefined) option.helpGroup(heading)
+    const group = spec.heading ?? heading
+    if (group !== undefined) option.helpGroup(group)
     program.addOption(option.hideHelp(spec.hidden === true))
     // The opposite of every switch exists, so that the last word counts.
     if (spec.kind === 'switch') program.addOption(new Option(opposite(option.long!)).hideHelp())
@@ -170,6 +174,11 @@ function complaint(message: string): string {
 
 function shownUsage(usage: string): string {
   return usage.replaceAll(/[a-z-]+/g, (word) => word.toUpperCase()).replaceAll(/<([A-Z-]+)>/g, '$1')
+}
+
+/** Lines of source become paragraphs, which are wrapped to whatever width there is. */
+function reflowed(text: string): string {
+  return text.replaceAll(/(\S)\n(?=\S)/g, '$1 ')
 }
 
 function sentence(summary: string): string {

@@ -1,10 +1,10 @@
 import type { BackupKind } from '../archive/open-backup.ts'
 import type { StoreOptions } from '../stores/store-options.ts'
-import { count, defaulting, flag, oneOf, repeated, single, text, type ValuesOf } from './options.ts'
+import { count, defaulting, flag, listedUnder, oneOf, repeated, single, text, type ValuesOf } from './options.ts'
 import { parseDuration, parsePositiveSize } from './quantities.ts'
 
 /** How anything remote is spoken to: on every command that takes an index or a store. */
-export const remoteOptions = {
+export const remoteOptions = listedUnder('Servers:', {
   concurrency: single('-n, --concurrency <count>', 'parallel work per store (default: 10)', count(1, 10_000)),
   errorRetry: single('-e, --error-retry <count>', 'attempts in all for a remote store (default: 3)', count(0, 1000)),
   errorRetryBaseInterval: single(
@@ -16,7 +16,7 @@ export const remoteOptions = {
   caCert: single('--ca-cert <file>', "trust these authorities instead of the system's", text),
   clientCert: single('--client-cert <file>', 'certificate to show to the server', text),
   clientKey: single('--client-key <file>', 'key of that certificate', text)
-} as const
+} as const)
 
 /** Where chunks are read from. */
 export const storeOptions = {
@@ -30,11 +30,11 @@ export const oneStoreOption = {
 } as const
 
 /** A store in front of the others, filled as chunks are read. */
-export const cacheOptions = {
+export const cacheOptions = listedUnder('Cache:', {
   cache: single('-c, --cache <location>', 'store that keeps what was fetched', text),
   cacheLimit: single('--cache-limit <size>', 'largest size of a local cache; the oldest chunks go', parsePositiveSize),
   cacheRepair: flag('-r, --cache-repair', 'replace damaged chunks in the cache (default: yes)', { fallback: true })
-} as const
+} as const)
 
 export const cacheSizeOption = {
   cacheSize: defaulting(
