@@ -41,7 +41,7 @@ Attached attachByKernel(const AttachWishes& wishes) {
   const int descriptor = openDevice();
   if (descriptor < 0) return failed(errno, "opening /dev/fuse");
   std::string data = "fd=" + std::to_string(descriptor) + ",rootmode=40000,user_id=" + std::to_string(geteuid()) +
-                     ",group_id=" + std::to_string(getegid()) + ",max_read=" + std::to_string(wishes.maxRead);
+                     ",group_id=" + std::to_string(getegid());
   if (wishes.allowOther) data += ",allow_other";
   if (wishes.defaultPermissions) data += ",default_permissions";
   if (mount(wishes.source.c_str(), wishes.mountPoint.c_str(), kType, MS_RDONLY | MS_NOSUID | MS_NODEV, data.c_str())) {
@@ -57,8 +57,7 @@ Attached attachByKernel(const AttachWishes& wishes) {
 }
 
 Attached attachByFusermount(const AttachWishes& wishes) {
-  std::string options = "ro,nosuid,nodev,subtype=cairn,max_read=" + std::to_string(wishes.maxRead) +
-                        ",fsname=" + escapeOption(wishes.source);
+  std::string options = "ro,nosuid,nodev,subtype=cairn,fsname=" + escapeOption(wishes.source);
   if (wishes.allowOther) options += ",allow_other";
   if (wishes.defaultPermissions) options += ",default_permissions";
   Fusermount mounted = fusermount({"-o", options, "--", wishes.mountPoint}, true);
@@ -87,7 +86,6 @@ Attached attachNowhere(const AttachWishes& wishes) {
               configure(context, FSCONFIG_SET_STRING, "rootmode", "40000") == 0 &&
               configure(context, FSCONFIG_SET_STRING, "user_id", std::to_string(geteuid()).c_str()) == 0 &&
               configure(context, FSCONFIG_SET_STRING, "group_id", std::to_string(getegid()).c_str()) == 0 &&
-              configure(context, FSCONFIG_SET_STRING, "max_read", std::to_string(wishes.maxRead).c_str()) == 0 &&
               configure(context, FSCONFIG_SET_STRING, "source", wishes.source.c_str()) == 0 &&
               configure(context, FSCONFIG_SET_STRING, "subtype", "cairn") == 0;
   if (well && wishes.allowOther) well = configure(context, FSCONFIG_SET_FLAG, "allow_other", nullptr) == 0;

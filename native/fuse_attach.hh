@@ -17,7 +17,6 @@ struct AttachWishes {
   std::string source;
   bool allowOther = false;
   bool defaultPermissions = false;
-  std::uint32_t maxRead = 1u << 20;
 };
 
 struct Attached {

@@ -69,7 +69,6 @@ Napi::Function SessionFace::define(Napi::Env env) {
                       InstanceMethod("addFile", &SessionFace::addFile),
                       InstanceMethod("invalidate", &SessionFace::invalidate),
                       InstanceMethod("abandoned", &SessionFace::abandoned),
-                      InstanceMethod("leave", &SessionFace::leave),
                       InstanceMethod("close", &SessionFace::close),
                       InstanceMethod("facts", &SessionFace::facts)});
 }

@@ -57,7 +57,6 @@ class SessionFace final : public Napi::ObjectWrap<SessionFace> {
   Napi::Value addFile(const Napi::CallbackInfo& call);
   Napi::Value invalidate(const Napi::CallbackInfo& call);
   Napi::Value abandoned(const Napi::CallbackInfo& call);
-  Napi::Value leave(const Napi::CallbackInfo& call);
   Napi::Value close(const Napi::CallbackInfo& call);
   Napi::Value facts(const Napi::CallbackInfo& call);
 

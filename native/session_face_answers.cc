@@ -162,13 +162,11 @@ Napi::Value SessionFace::abandoned(const Napi::CallbackInfo& call) {
 }
 
 Napi::Value SessionFace::close(const Napi::CallbackInfo& call) {
-  if (session_) session_->stop();
+  if (!session_) return call.Env().Undefined();
+  session_->stop();
+  const std::vector<Message> messages{Message(Topic::ended)};
+  callHandler(call.Env(), messages, 0, writeBatch(messages, 0));
   finish(call.Env());
-  return call.Env().Undefined();
-}
-
-Napi::Value SessionFace::leave(const Napi::CallbackInfo& call) {
-  environmentEnds(this);
   return call.Env().Undefined();
 }
 

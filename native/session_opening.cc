@@ -53,7 +53,6 @@ Opening openingFrom(Napi::Object from) {
   options.pages = between<std::uint16_t>(number(from, "pages", options.pages), 1, 65535);
   options.maxBytes = static_cast<std::size_t>(number(from, "maxBytes", options.maxBytes));
   options.tellEvery = number(from, "tellEvery", options.tellEvery);
-  wishes.maxRead = std::max<std::uint32_t>(options.pages * 4096u, 4096);
   return opening;
 }
 

@@ -44,13 +44,7 @@ export interface ServedSession {
   readonly native: NativeSession
   /** As Serving's. */
   readonly ended: Promise<void>
-  /** Ends it whatever the kernel thinks: who waits gets an I/O error, and a mount that is still there is dead. */
-  close(): void
 }
-
-/** Sessions that a process leaves behind when it exits without having unmounted. */
-const alive = new Set<NativeSession>()
-const leaveAll = () => alive.forEach((native) => native.leave())
 
 /** What decides how fast a session is, and has been measured: see `SPEED`. */
 export type SessionSpeed = Pick<SessionOptions, 'threads' | 'cloneDescriptors' | 'readahead' | 'pages' | 'tellEvery'>
@@ -76,7 +70,6 @@ export async function serveSession(
     else requests.hear(message)
   }
   const end = (errno: number) => {
-    forget()
     const error = errno === 0 ? undefined : new Error(`the kernel's requests cannot be received: ${nameOf(errno)}`)
     started.reject(error ?? new Error('the mount went away while it was made'))
     for (const watching of watched) watching[Symbol.dispose]()
@@ -85,9 +78,6 @@ export async function serveSession(
       .then(() => (error === undefined ? ended.resolve() : ended.reject(error)))
   }
 
-  const forget = () => {
-    if (alive.delete(native) && alive.size === 0) process.removeListener('exit', leaveAll)
-  }
   const contents = filesystem.contents ?? []
   const watched: Disposable[] = []
   const options: SessionOptions = {
@@ -100,18 +90,12 @@ export async function serveSession(
   }
   const native = await openSession(device, options, hear)
   requests.serve(native)
-  if (alive.size === 0) process.on('exit', leaveAll)
-  alive.add(native)
   for (const content of contents) {
     native.addTable(content.table.rows)
     watched.push(follow(content, residents))
   }
   await started.promise
-  const close = () => {
-    native.close()
-    end(0)
-  }
-  return { native, ended: ended.promise, close }
+  return { native, ended: ended.promise }
 }
 
 /** Keeps the session's table of chunks in step with the cache that owns them. */

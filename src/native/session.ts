@@ -107,10 +107,8 @@ export interface NativeSession {
   invalidate(inode: number, name?: Uint8Array): void
   /** Requests that have waited that long and whose asker does not live any more. */
   abandoned(waited: number): number[]
-  /** Ends at once: what is under way fails with EIO, and a mount that is still there is dead. */
+  /** Ends at once, with `ended`: what is under way fails with EIO, and a mount that is still there is dead. */
   close(): void
-  /** The same, and takes the mount off its mount point first, without waiting for anybody: for a process that exits. */
-  leave(): void
   facts(): SessionFacts
 }
 
@@ -211,7 +209,13 @@ export interface NodeFacts {
 }
 
 /** Writes a node into `rows` at row `i`. `cookie` and `name` are for listings. */
-export function writeNode(rows: Float64Array, i: number, node: NodeFacts, cookie = 0, name: Uint8Array = NO_NAME): void {
+export function writeNode(
+  rows: Float64Array,
+  i: number,
+  node: NodeFacts,
+  cookie = 0,
+  name: Uint8Array = NO_NAME
+): void {
   const at = i * NODE_ROW
   const seconds = floorDivide(node.mtime)
   rows[at] = node.inode

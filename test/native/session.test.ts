@@ -454,11 +454,12 @@ test('hung up, it ends; closed, it fails who waits, and answers nobody any more'
   t.is(await first.ended, 0)
 
   const heard: SessionMessage[] = []
-  const { peer } = await fusePeer(t, (message) => heard.push(message))
+  const { peer, ended } = await fusePeer(t, (message) => heard.push(message))
   peer.init()
   const unique = peer.send(OP.lookup, 1, name('a'))
   while (heard.length < 2) await turn()
   peer.native.close()
+  t.is(await ended, 0)
   t.like(peer.receive(), { unique, error: EIO })
   peer.native.answerNode(heard[1]!.ticket, rowOf(node()))
   peer.native.learn(rowOf(node()))

@@ -78,7 +78,7 @@ onMount('unmounted under a reader who waits, everybody gets an end and the proce
   t.regex((await command('umount', served.path)).err, /busy/)
   await output(t, 'umount', '-l', served.path)
   t.is(await mountAt(served.path), undefined)
-  served.close()
+  served.native.close()
   t.not((await reading).code, 0)
   t.true(signal.aborted)
   await served.ended

@@ -13,7 +13,7 @@ const asRoot = skippingWhen(test, [
   ...missing.map((name) => `needs the command ${name}`)
 ])
 
-for (const transport of ['fuse-native'] as const) {
+for (const transport of ['fuse-native', 'session'] as const) {
   asRoot(`an ordinary user mounts with ${transport}, for himself alone`, async (t) => {
     const folder = await scratch(t)
     await chmod(folder, 0o777)

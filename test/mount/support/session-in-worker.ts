@@ -2,13 +2,12 @@
 // without unmounting.
 
 import { parentPort, workerData } from 'node:worker_threads'
-import { serveSession } from '../../../src/mount/session.ts'
+import { mount } from '../../../src/mount/mount.ts'
 import { MemoryTree } from './memory-tree.ts'
 
 const mountPoint = parentPort === null ? process.argv[2]! : (workerData as { path: string }).path
 const tree = new MemoryTree({ children: [['file', { content: 1000 }]] })
-const options = { source: 'worker', allowOther: false, defaultPermissions: false, report: () => {} }
-const { ended } = await serveSession(tree, { way: 'best', mountPoint }, options)
+const { ended } = await mount(tree, mountPoint, { transport: 'session' })
 if (parentPort === null) {
   process.stdout.write('ready', () => process.exit(0))
 } else {

@@ -1,0 +1,128 @@
+import { spawnSync } from 'node:child_process'
+import { readFileSync, statSync } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { join } from 'node:path'
+import test from 'ava'
+import { chunkSource } from '../../../src/chunks/chunk-source.ts'
+import { BlobFilesystem } from '../../../src/mount/blob-filesystem.ts'
+import { ChunkReader } from '../../../src/reader/chunk-reader.ts'
+import { MemoryStore } from '../../../src/stores/memory.ts'
+import { byId, lcg, tableOf } from '../../support/chunks.ts'
+import { skippingWhen, withoutMounts } from '../../support/needs.ts'
+import { output, serveHere } from '../support/served-session.ts'
+
+const onMount = skippingWhen(test, withoutMounts())
+
+const MIB = 2 ** 20
+const chunks = Array.from({ length: 128 }, (_, i) => (i % 8 === 5 ? new Uint8Array(MIB / 16) : lcg(i, MIB / 16 - i)))
+const whole = Buffer.concat(chunks)
+
+/** 8 MiB in 128 chunks, some of them zeros, with memory for `maxBytes`. Counts the reads that came to JavaScript. */
+function blob(maxBytes: number) {
+  const source = chunkSource(new MemoryStore(byId(chunks)), { maxBytes })
+  const reader = new ChunkReader('blob', tableOf(chunks), source)
+  const filesystem = new BlobFilesystem(reader, { name: 'blob' })
+  const asked: number[] = []
+  const ran: number[] = []
+  const read = filesystem.read.bind(filesystem)
+  filesystem.read = (inode, offset, length, options) => {
+    asked.push(offset)
+    return read(inode, offset, length, options)
+  }
+  filesystem.ran = (_inode, offset) => void ran.push(offset)
+  return { filesystem, reader, asked, ran }
+}
+
+onMount('what is in memory is looked up, listed and read while the main thread does something else', async (t) => {
+  const { filesystem, reader, asked } = blob(64 * MIB)
+  for await (const _ of reader.stream()) void _
+  const served = await serveHere(t, filesystem)
+  const file = join(served.path, 'blob')
+  await output(t, 'ls', '-l', served.path)
+  // From here on this thread waits for other programs, and cannot answer anybody.
+  t.is(Buffer.compare(spawnSync('cat', [file], { maxBuffer: 64 * MIB }).stdout, whole), 0)
+  t.is(statSync(file).size, whole.length)
+  t.is(Buffer.compare(readFileSync(file), whole), 0)
+  t.is(spawnSync('ls', ['-l', served.path]).status, 0)
+  t.deepEqual(asked, [])
+})
+
+onMount('with memory for a few chunks only, eight readers read what is there', async (t) => {
+  const { filesystem } = blob(MIB / 2)
+  const served = await serveHere(t, filesystem)
+  await using file = await open(join(served.path, 'blob'))
+  let seed = 7
+  const next = (below: number) => (seed = (Math.imul(seed, 1103515245) + 12345) >>> 1) % below
+  await Promise.all(
+    Array.from({ length: 8 }, async () => {
+      for (let i = 0; i < 30; i += 1) {
+        const [position, length] = [next(whole.length), 1 + next(300_000)]
+        const { bytesRead, buffer } = await file.read(new Uint8Array(length), 0, length, position)
+        const wanted = whole.subarray(position, position + length)
+        if (Buffer.compare(buffer.subarray(0, bytesRead), wanted) !== 0) t.fail(`${length} at ${position}`)
+      }
+    })
+  )
+  t.is(Buffer.compare(await output(t, 'cat', join(served.path, 'blob')), whole), 0)
+})
+
+onMount('a sequential reader who is served from memory is told of, in order and without gaps', async (t) => {
+  const { filesystem, reader, ran } = blob(64 * MIB)
+  for await (const _ of reader.stream()) void _
+  const served = await serveHere(t, filesystem)
+  await output(t, 'dd', `if=${join(served.path, 'blob')}`, 'of=/dev/null', 'bs=1M', 'status=none')
+  while (ran.length === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+  t.is(ran[0], 0)
+  t.deepEqual(
+    [...ran].sort((a, b) => a - b),
+    ran
+  )
+})
+
+onMount('a chunk that is read over and over stays in memory while others come and go', async (t) => {
+  const { filesystem, asked } = blob(MIB)
+  const served = await serveHere(t, filesystem)
+  // Directly, so that the page cache does not answer.
+  const dd = (block: number) =>
+    output(
+      t,
+      'dd',
+      `if=${join(served.path, 'blob')}`,
+      'of=/dev/null',
+      'iflag=direct',
+      'bs=4096',
+      `skip=${block}`,
+      'count=1',
+      'status=none'
+    )
+  await dd(0)
+  for (let i = 1; i < 60; i += 1) {
+    await dd(i * 31)
+    await dd(0)
+  }
+  t.is(asked.filter((offset) => offset === 0).length, 1)
+})
+
+onMount('holes of the blob are holes of the file', async (t) => {
+  const chunk = new Uint8Array(MIB)
+  const pieces = [lcg(1, MIB), chunk, chunk, lcg(2, MIB), chunk]
+  const source = chunkSource(new MemoryStore(byId(pieces)), { maxBytes: 64 * MIB })
+  const filesystem = new BlobFilesystem(new ChunkReader('blob', tableOf(pieces), source), { name: 'blob' })
+  const served = await serveHere(t, filesystem)
+  const said = await output(t, 'python3', '-c', HOLES, join(served.path, 'blob'))
+  t.deepEqual(
+    JSON.parse(said.toString()),
+    [0, 1, 3, 4].map((mib) => mib * MIB)
+  )
+})
+
+// Where data begins and ends, in turn, until there is no more.
+const HOLES = `
+import json, os, sys
+f = os.open(sys.argv[1], os.O_RDONLY); at = 0; found = []
+while True:
+  try: at = os.lseek(f, at, os.SEEK_DATA)
+  except OSError: break
+  found.append(at); at = os.lseek(f, at, os.SEEK_HOLE); found.append(at)
+print(json.dumps(found))
+`
