@@ -218,7 +218,7 @@ class RestoreTask final : public Task {
   RestoreFailure failure_;
 };
 
-/** openRestore(directory): { run(program, pieces), abandon() } */
+/** openRestore(directory): { umask, run(program, pieces), abandon() } */
 Napi::Value openRestore(const Napi::CallbackInfo& call) {
   const Napi::Env env = call.Env();
   const int root = open(textOf(call[0]).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -243,6 +243,7 @@ Napi::Value openRestore(const Napi::CallbackInfo& call) {
              task->hold(given);
              return start(task);
            }));
+  face.Set("umask", static_cast<double>(restore->umask()));
   face.Set("abandon", Napi::Function::New(env, [restore](const Napi::CallbackInfo&) { restore->abandon(); }));
   return face;
 }

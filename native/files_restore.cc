@@ -63,6 +63,17 @@ int openKeptDirectory(int parent, const char* name) {
   return again;
 }
 
+/** The process's umask, which can be asked for only by changing it, or here. */
+mode_t readUmask() {
+  unsigned mask = 0777;
+  if (FILE* status = fopen("/proc/self/status", "re")) {
+    char line[128];
+    while (fgets(line, sizeof line, status) != nullptr && sscanf(line, "Umask: %o", &mask) != 1) continue;
+    fclose(status);
+  }
+  return static_cast<mode_t>(mask);
+}
+
 SetFailure writeContent(int fd, const Record& record, const std::vector<Bytes>& pieces, std::uint64_t offset) {
   for (const ContentRun& run : record.content) {
     if (run.piece >= pieces.size() || run.start > pieces[run.piece].size() ||
@@ -78,6 +89,13 @@ SetFailure writeContent(int fd, const Record& record, const std::vector<Bytes>& 
   return {};
 }
 
+/** Whether the last block of the content may have been left out as a hole. */
+bool endsInZero(const Record& record, const std::vector<Bytes>& pieces) {
+  if (record.content.empty()) return false;
+  const ContentRun& last = record.content.back();
+  return last.length == 0 || pieces[last.piece][last.start + last.length - 1] == 0;
+}
+
 /** A file that ends in zeros has a hole there and is still as long as it should be. */
 SetFailure setSize(int fd, std::uint64_t size) {
   struct stat stat;
@@ -88,7 +106,7 @@ SetFailure setSize(int fd, std::uint64_t size) {
 
 }  // namespace
 
-Restore::Restore(int root) {
+Restore::Restore(int root) : umask_(readUmask()) {
   std::uint64_t seed = 0;
   if (getrandom(&seed, sizeof seed, 0) != sizeof seed) seed = reinterpret_cast<std::uintptr_t>(this);
   random_ = seed;
@@ -151,7 +169,7 @@ RestoreFailure Restore::concludeInOrder(std::uint64_t number, std::vector<std::v
   return failed;
 }
 
-RestoreFailure Restore::step(const Record& record, const std::vector<Bytes>& pieces, std::uint64_t program) {
+RestoreFailure Restore::step(Record& record, const std::vector<Bytes>& pieces, std::uint64_t program) {
   switch (record.step) {
     case Step::enter: return enter(record, program);
     case Step::leave: return leave(record);
@@ -225,14 +243,20 @@ RestoreFailure Restore::leave(const Record& record) {
   return {};
 }
 
-RestoreFailure Restore::file(const Record& record, const std::vector<Bytes>& pieces) {
+RestoreFailure Restore::file(Record& record, const std::vector<Bytes>& pieces) {
   Place* place = find(record.place);
   if (place == nullptr) return {};
   const std::string temporary = temporaryName(record.name);
-  const int fd = openat(place->fd, temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  // Most files can be made with the mode they are to have.
+  const mode_t mode = record.metadata.mode;
+  const bool exact = place->inherited == Inherited::nothing && (mode & (07000 | umask_)) == 0;
+  const int fd = openat(place->fd, temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                        exact ? mode : 0600);
   if (fd < 0) return failure(record, errno, "create");
+  if (exact) record.metadata.bits |= kModeIsSet;
   SetFailure early = setBeforeContent(fd, record.metadata, place->inherited);
   if (!early) early = writeContent(fd, record, pieces, 0);
+  if (!early && endsInZero(record, pieces)) early = setSize(fd, record.size);
   RestoreFailure failed;
   if (early) {
     failed = failure(record, early);
@@ -244,11 +268,10 @@ RestoreFailure Restore::file(const Record& record, const std::vector<Bytes>& pie
   return failed;
 }
 
-/** The end of a file's making: all of its bytes are written, only its last block may still be missing. */
+/** The end of a file's making: all of its bytes are written. */
 RestoreFailure Restore::finish(const Record& record, int fd, int directory, const std::string& temporary,
                                Inherited inherited) {
-  SetFailure failed = record.size == 0 ? SetFailure{} : setSize(fd, record.size);
-  if (!failed) failed = setMetadata(fd, record.metadata, inherited);
+  SetFailure failed = setMetadata(fd, record.metadata, inherited);
   if (!failed && renameat(directory, temporary.c_str(), directory, record.name) != 0) failed = {errno, "rename"};
   if (failed) {
     unlinkat(directory, temporary.c_str(), 0);
@@ -283,6 +306,8 @@ RestoreFailure Restore::write(const Record& record, const std::vector<Bytes>& pi
 RestoreFailure Restore::closeFile(const Record& record) {
   Place* place = find(record.place);
   if (place == nullptr) return {};
+  const SetFailure size = setSize(place->fd, record.size);
+  if (size) return failure(record, size);
   const RestoreFailure failed = finish(record, place->fd, place->directory, place->temporary, place->inherited);
   // Renamed or removed: either way there is nothing left to clean up under the temporary name.
   place->temporary.clear();

@@ -41,6 +41,7 @@ class Restore {
 
   /** Number of the next program. Called in order. */
   std::uint64_t begin() { return begun_++; }
+  mode_t umask() const { return umask_; }
   RestoreFailure run(std::uint64_t number, Bytes program, const std::vector<Bytes>& pieces);
 
   /** Removes unfinished files and lets go of everything. Only when no program runs. */
@@ -63,10 +64,10 @@ class Restore {
   Place* add(std::uint32_t number, Place place);
   void remove(std::uint32_t number);
 
-  RestoreFailure step(const Record& record, const std::vector<Bytes>& pieces, std::uint64_t program);
+  RestoreFailure step(Record& record, const std::vector<Bytes>& pieces, std::uint64_t program);
   RestoreFailure enter(const Record& record, std::uint64_t program);
   RestoreFailure leave(const Record& record);
-  RestoreFailure file(const Record& record, const std::vector<Bytes>& pieces);
+  RestoreFailure file(Record& record, const std::vector<Bytes>& pieces);
   RestoreFailure openFile(const Record& record, std::uint64_t program);
   RestoreFailure write(const Record& record, const std::vector<Bytes>& pieces);
   RestoreFailure closeFile(const Record& record);
@@ -88,6 +89,7 @@ class Restore {
   bool concluding_ = false;
   std::atomic<bool> failed_{false};
   std::atomic<std::uint64_t> random_;
+  const mode_t umask_;
   bool fat_ = false;
 };
 

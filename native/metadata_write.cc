@@ -94,7 +94,7 @@ SetFailure setBeforeContent(int fd, const MetadataToSet& metadata, Inherited inh
 
 SetFailure setMetadata(int fd, const MetadataToSet& metadata, Inherited inherited) {
   if (needsOwner(metadata, inherited) && fchown(fd, metadata.uid, metadata.gid) != 0) return failed("chown");
-  if (fchmod(fd, metadata.mode & 07777) != 0) return failed("chmod");
+  if ((metadata.bits & kModeIsSet) == 0 && fchmod(fd, metadata.mode & 07777) != 0) return failed("chmod");
   if (const SetFailure failure = setXattrs(
           metadata, inherited, [&](char* names, std::size_t size) { return flistxattr(fd, names, size); },
           [&](const char* name, const void* value, std::size_t size) { return fsetxattr(fd, name, value, size, 0); },

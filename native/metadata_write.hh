@@ -31,6 +31,8 @@ enum SetBits : std::uint32_t {
   kSubvolumeReadOnlyWanted = 1 << 8,
   /** Of a directory: leave one that was there before as it is. */
   kSetOnlyWhenMade = 1 << 9,
+  /** The node was made with its mode. */
+  kModeIsSet = 1 << 10,
 };
 
 /** What a node is to say about itself once it is restored. */

@@ -3,7 +3,7 @@ import { ACCESS_ACL, DEFAULT_ACL, encodeAccessAcl, encodeDefaultAcl } from '../f
 import { FEATURES } from '../formats/feature-flags.ts'
 import { SET, type RestoredMetadata } from '../native/restore-program.ts'
 import { attributesFromFlags, fatFromFlags } from './attribute-flags.ts'
-import type { OwnerIds } from './owners.ts'
+import { OwnerIds } from './owners.ts'
 
 const NUMERIC_IDS = FEATURES['16bit-uids'] | FEATURES['32bit-uids']
 const TIMES = FEATURES['nsec-time'] | FEATURES['usec-time'] | FEATURES['sec-time'] | FEATURES['2sec-time']
@@ -22,8 +22,8 @@ const NAME = {
   capability: utf8.encode('security.capability')
 }
 
-export interface MetadataRules {
-  /** The archive's feature flags. */
+export interface MetadataOptions {
+  /** Feature flags of what is restored, as far as the archive has it. */
   readonly features: bigint
   readonly sameOwner: boolean
   readonly samePermissions: boolean
@@ -33,88 +33,111 @@ export interface MetadataRules {
 }
 
 /**
- * What a node of the archive is to say about itself on disk: nothing that the archive did not keep, and of that only what
- * this process may set. Names of owners win over numbers where the system knows them.
+ * Says what nodes of an archive are to say about themselves on disk: nothing that the archive did not keep, and of that
+ * only what this process may set. Names of owners win over numbers where the system knows them.
  */
-export function restoredMetadata(
-  entry: CatarEntry,
-  rules: MetadataRules,
-  owners: OwnerIds
-): RestoredMetadata | Promise<RestoredMetadata> {
-  if (!rules.sameOwner || (rules.features & FEATURES['user-names']) === 0n) {
-    return metadataOwnedBy(entry.uid, entry.gid, entry, rules)
+export class MetadataToRestore {
+  readonly #owners = new OwnerIds()
+  readonly #names: boolean
+  readonly #exactModes: boolean
+  // desync keeps these three as plain extended attributes.
+  readonly #acls: boolean
+  readonly #capabilities: boolean
+  readonly #labels: boolean
+  readonly #privileged: boolean
+  readonly #umask: number
+  readonly #attributesMask: number
+  /** What counts of every node, and of which kinds of node more. */
+  readonly #ofAll: number
+  readonly #ofAllButLinks: number
+  readonly #ofFilesAndDirectories: number
+
+  constructor({ features, sameOwner, samePermissions, privileged, umask }: MetadataOptions) {
+    const has = (bits: bigint): boolean => (features & bits) !== 0n
+    this.#names = sameOwner && has(FEATURES['user-names'])
+    this.#exactModes = samePermissions && has(MODES)
+    this.#acls = samePermissions && has(FEATURES.acl | FEATURES.xattrs)
+    this.#privileged = privileged
+    this.#capabilities = privileged && has(FEATURES.fcaps | FEATURES.xattrs)
+    this.#labels = privileged && has(FEATURES.selinux | FEATURES.xattrs)
+    this.#umask = umask
+    this.#attributesMask = attributesFromFlags(features & CHATTR) & (privileged ? ~0 : ~PRIVILEGED_ATTRIBUTES)
+
+    this.#ofAll = 0
+    if (sameOwner && has(NUMERIC_IDS | FEATURES['user-names'])) this.#ofAll |= SET.owner
+    if (has(TIMES)) this.#ofAll |= SET.time
+    this.#ofAllButLinks = this.#ofAll
+    if (has(FEATURES.xattrs)) this.#ofAllButLinks |= SET.xattrs
+    if (samePermissions && has(FEATURES.acl)) this.#ofAllButLinks |= SET.acl
+    this.#ofFilesAndDirectories = this.#ofAllButLinks
+    if (this.#attributesMask !== 0) this.#ofFilesAndDirectories |= SET.attributes
+    if (has(FAT)) this.#ofFilesAndDirectories |= SET.fat
+    if (privileged && has(FEATURES['quota-projid'])) this.#ofFilesAndDirectories |= SET.project
   }
-  const uid = entry.user === undefined ? undefined : owners.user(entry.user)
-  const gid = entry.group === undefined ? undefined : owners.group(entry.group)
-  if (typeof uid === 'object' || typeof gid === 'object') {
-    return Promise.all([uid, gid]).then(([user, group]) =>
-      metadataOwnedBy(user ?? entry.uid, group ?? entry.gid, entry, rules)
-    )
+
+  /** A promise only where the system has to be asked who an owner is. */
+  of(entry: CatarEntry): RestoredMetadata | Promise<RestoredMetadata> {
+    if (!this.#names) return this.#ownedBy(entry.uid, entry.gid, entry)
+    const uid = entry.user === undefined ? undefined : this.#owners.user(entry.user)
+    const gid = entry.group === undefined ? undefined : this.#owners.group(entry.group)
+    if (typeof uid === 'object' || typeof gid === 'object') {
+      return Promise.all([uid, gid]).then(([user, group]) =>
+        this.#ownedBy(user ?? entry.uid, group ?? entry.gid, entry)
+      )
+    }
+    return this.#ownedBy(uid ?? entry.uid, gid ?? entry.gid, entry)
   }
-  return metadataOwnedBy(uid ?? entry.uid, gid ?? entry.gid, entry, rules)
-}
 
-function metadataOwnedBy(uid: number, gid: number, entry: CatarEntry, rules: MetadataRules): RestoredMetadata {
-  const { features, sameOwner, privileged } = rules
-  const owned = sameOwner && (features & (NUMERIC_IDS | FEATURES['user-names'])) !== 0n
-  const isLink = entry.type === 'symlink'
-  const hasFlags = entry.type === 'file' || entry.type === 'directory'
-  const mask = attributesFromFlags(features & CHATTR) & (privileged ? ~0 : ~PRIVILEGED_ATTRIBUTES)
-
-  let bits = 0
-  if (owned) bits |= SET.owner
-  if ((features & TIMES) !== 0n) bits |= SET.time
-  if ((features & FEATURES.xattrs) !== 0n && !isLink) bits |= SET.xattrs
-  if (keepsAcls(rules) && (features & FEATURES.acl) !== 0n && !isLink) bits |= SET.acl
-  if (hasFlags && mask !== 0) bits |= SET.attributes
-  if (hasFlags && (features & FAT) !== 0n) bits |= SET.fat
-  if (hasFlags && privileged && (features & FEATURES['quota-projid']) !== 0n) bits |= SET.project
-  if ((entry.flags & FEATURES.subvolume) !== 0n) bits |= SET.subvolume
-  if ((entry.flags & FEATURES['subvolume-ro']) !== 0n && privileged) bits |= SET.subvolumeReadOnly
-
-  return {
-    bits,
-    mode: (entry.mode & TYPE) | permissions(entry, rules),
-    uid,
-    gid,
-    attributes: entry.flags === 0n ? 0 : attributesFromFlags(entry.flags) & mask,
-    attributesMask: mask,
-    fat: entry.flags === 0n ? 0 : fatFromFlags(entry.flags),
-    project: privileged ? (entry.projectId ?? 0) : 0,
-    mtime: entry.mtime,
-    xattrs: xattrsOf(entry, rules)
+  #ownedBy(uid: number, gid: number, entry: CatarEntry): RestoredMetadata {
+    const { flags, mode, mtime, projectId = 0 } = entry
+    const hasFlags = flags !== 0n
+    return {
+      bits: hasFlags ? this.#bitsFor(entry) | this.#subvolumeBits(flags) : this.#bitsFor(entry),
+      mode: (mode & TYPE) | (this.#exactModes ? mode & 0o7777 : mode & 0o777 & ~this.#umask),
+      uid,
+      gid,
+      attributes: hasFlags ? attributesFromFlags(flags) & this.#attributesMask : 0,
+      attributesMask: this.#attributesMask,
+      fat: hasFlags ? fatFromFlags(flags) : 0,
+      project: this.#privileged ? projectId : 0,
+      mtime,
+      xattrs: this.#xattrsOf(entry)
+    }
   }
-}
 
-/** Without permissions in the archive, or where they are not wanted, the umask decides as for any new file. */
-function permissions({ mode }: CatarEntry, { features, samePermissions, umask }: MetadataRules): number {
-  return samePermissions && (features & MODES) !== 0n ? mode & 0o7777 : mode & 0o777 & ~umask
-}
-
-function keepsAcls({ samePermissions }: MetadataRules): boolean {
-  return samePermissions
-}
-
-/** In the order in which they are set: what a later one would undo comes first. */
-function xattrsOf(entry: CatarEntry, rules: MetadataRules): readonly Xattr[] {
-  const { acl, xattrs, fcaps, selinux } = entry
-  if (acl === undefined && xattrs.length === 0 && fcaps === undefined && selinux === undefined) return xattrs
-  const all: Xattr[] = []
-  if (acl !== undefined && keepsAcls(rules)) {
-    const access = encodeAccessAcl(acl, entry.mode)
-    if (access !== undefined) all.push({ name: NAME.access, value: access })
-    if (acl.default !== undefined) all.push({ name: NAME.default, value: encodeDefaultAcl(acl.default) })
+  #bitsFor({ type }: CatarEntry): number {
+    if (type === 'file' || type === 'directory') return this.#ofFilesAndDirectories
+    return type === 'symlink' ? this.#ofAll : this.#ofAllButLinks
   }
-  all.push(...xattrs.filter(({ name }) => rules.privileged || startsWithUser(name)))
-  if (rules.privileged && fcaps !== undefined) all.push({ name: NAME.capability, value: fcaps })
-  if (rules.privileged && selinux !== undefined) all.push({ name: NAME.selinux, value: terminated(selinux) })
-  return all
+
+  #subvolumeBits(flags: bigint): number {
+    const readOnly = this.#privileged && (flags & FEATURES['subvolume-ro']) !== 0n
+    return ((flags & FEATURES.subvolume) === 0n ? 0 : SET.subvolume) | (readOnly ? SET.subvolumeReadOnly : 0)
+  }
+
+  /** In the order in which they are set: what a later one would undo comes first. */
+  #xattrsOf(entry: CatarEntry): readonly Xattr[] {
+    const { acl, xattrs, fcaps, selinux } = entry
+    if (acl === undefined && xattrs.length === 0 && fcaps === undefined && selinux === undefined) return xattrs
+    const all: Xattr[] = []
+    if (acl !== undefined && this.#acls) {
+      const access = encodeAccessAcl(acl, entry.mode)
+      if (access !== undefined) all.push({ name: NAME.access, value: access })
+      if (acl.default !== undefined) all.push({ name: NAME.default, value: encodeDefaultAcl(acl.default) })
+    }
+    const wanted = this.#ofFilesAndDirectories & SET.xattrs ? xattrs : []
+    all.push(...wanted.filter(({ name }) => this.#privileged || startsWithUser(name)))
+    if (this.#capabilities && fcaps !== undefined) all.push({ name: NAME.capability, value: fcaps })
+    if (this.#labels && selinux !== undefined) all.push({ name: NAME.selinux, value: terminated(selinux) })
+    return all
+  }
 }
 
 function startsWithUser(name: Uint8Array): boolean {
-  return Buffer.from(name.buffer, name.byteOffset, 5).toString('latin1') === 'user.'
+  return Buffer.from(name.buffer, name.byteOffset, Math.min(name.length, 5)).toString('latin1') === 'user.'
 }
 
+/** The kernel counts a NUL to the label; archives do not. */
 function terminated(label: Uint8Array): Uint8Array {
   const value = new Uint8Array(label.length + 1)
   value.set(label)

@@ -60,6 +60,11 @@ export class Restoring {
     }
   }
 
+  /** Of this process. */
+  get umask(): number {
+    return this.#native.umask
+  }
+
   /** Whether `run` should be called before more is told. */
   get isFull(): boolean {
     return this.#program.count >= STEPS_A_PROGRAM || this.#content >= CONTENT_A_PROGRAM

@@ -5,7 +5,7 @@ import { FileError } from '../errors.ts'
 import type { ProgressOptions, ReadOptions } from '../read-options.ts'
 import type { RandomReader } from '../reader/random-reader.ts'
 import { peekFeatures } from './peek-features.ts'
-import type { MetadataRules } from './restored-metadata.ts'
+import { MetadataToRestore } from './restored-metadata.ts'
 import { Restoring } from './restoring.ts'
 import { findWanted, unpackFound, unpackWanted } from './unpack-paths.ts'
 import { Unpacking } from './unpacking.ts'
@@ -42,7 +42,7 @@ export async function unpackArchive(
   const what = 'readInto' in source ? source.name : 'archive'
   const { features, stream } = await peekFeatures('readInto' in source ? source.stream({ signal }) : source, what)
   await restoreBelow(target, async (restoring) => {
-    const unpacking = new Unpacking(restoring, rulesFor(features, options), what, options)
+    const unpacking = new Unpacking(restoring, metadataOf(features, restoring, options), what, options)
     const events = decodeArchive(stream, { what, signal })
     if (!whole) await unpackWanted(events, wanted, unpacking)
     else {
@@ -61,7 +61,7 @@ async function unpackSome(reader: RandomReader, target: string, wanted: Wanted, 
   const tree = await CatarTree.open(reader, { signal })
   const found = await findWanted(tree, wanted, { signal })
   await restoreBelow(target, async (restoring) => {
-    const unpacking = new Unpacking(restoring, rulesFor(tree.featureFlags, options), reader.name, options)
+    const unpacking = new Unpacking(restoring, metadataOf(tree.featureFlags, restoring, options), reader.name, options)
     await unpackFound(found, tree, reader, unpacking, { signal })
     await unpacking.run()
   })
@@ -81,16 +81,17 @@ async function restoreBelow(target: string, work: (restoring: Restoring) => Prom
   }
 }
 
-function rulesFor(
-  features: bigint,
+function metadataOf(
+  archive: bigint,
+  { umask }: Restoring,
   { sameOwner, samePermissions = true, features: wanted = ~0n }: UnpackOptions
-): MetadataRules {
+): MetadataToRestore {
   const privileged = process.geteuid?.() === 0
-  return {
-    features: features & wanted,
+  return new MetadataToRestore({
+    features: archive & wanted,
     sameOwner: sameOwner ?? privileged,
     samePermissions,
     privileged,
-    umask: process.umask()
-  }
+    umask
+  })
 }

@@ -4,8 +4,7 @@ import { compareNames, pathFromBytes } from '../catar/names.ts'
 import { FormatError, TargetRefusedError } from '../errors.ts'
 import { SET, type RestoredMetadata } from '../native/restore-program.ts'
 import type { Progress, ProgressOptions, ReadOptions } from '../read-options.ts'
-import { OwnerIds } from './owners.ts'
-import { restoredMetadata, type MetadataRules } from './restored-metadata.ts'
+import type { MetadataToRestore } from './restored-metadata.ts'
 import type { Restoring } from './restoring.ts'
 
 /** Linux ends names here. */
@@ -21,11 +20,10 @@ interface OpenDirectory {
 /** Turns what a walk over an archive meets into steps of a restore. */
 export class Unpacking {
   readonly #restoring: Restoring
-  readonly #rules: MetadataRules
+  readonly #metadata: MetadataToRestore
   readonly #what: string
   readonly #signal: AbortSignal | undefined
   readonly #onProgress: ((progress: Progress) => void) | undefined
-  readonly #owners = new OwnerIds()
   readonly #open: OpenDirectory[] = []
   #done = 0
   #bytes = 0
@@ -33,12 +31,12 @@ export class Unpacking {
   /** `what` is how the archive is called in errors. */
   constructor(
     restoring: Restoring,
-    rules: MetadataRules,
+    metadata: MetadataToRestore,
     what: string,
     { signal, onProgress }: ReadOptions & ProgressOptions
   ) {
     this.#restoring = restoring
-    this.#rules = rules
+    this.#metadata = metadata
     this.#what = what
     this.#signal = signal
     this.#onProgress = onProgress
@@ -46,7 +44,7 @@ export class Unpacking {
 
   /** Everything is restored below the target itself, which gets the metadata of the root. */
   async beginRoot(root: CatarEntry): Promise<void> {
-    this.#open.push({ place: 0, metadata: await this.#metadata(root), names: new NamesSeen() })
+    this.#open.push({ place: 0, metadata: await this.#metadata.of(root), names: new NamesSeen() })
   }
 
   /** Everything is restored below the target itself, which keeps its metadata. */
@@ -56,7 +54,7 @@ export class Unpacking {
 
   /** A directory on the way to what is restored: one that is there already keeps its metadata. */
   async enterOnTheWay(entry: CatarEntry): Promise<void> {
-    const metadata = await this.#metadata(entry)
+    const metadata = await this.#metadata.of(entry)
     this.#enter(entry, { ...metadata, bits: metadata.bits | SET.onlyWhenMade })
   }
 
@@ -92,7 +90,7 @@ export class Unpacking {
       throw new FormatError(this.#what, entry.offset, `"${pathFromBytes(entry.name)}" occurs twice in a directory`)
     }
     // Only the first node of an owner has to wait for the system to say who that is.
-    const looked = this.#metadata(entry)
+    const looked = this.#metadata.of(entry)
     const metadata = looked instanceof Promise ? await looked : looked
     if (entry.type === 'directory') return this.#enter(entry, metadata)
     if (entry.type === 'file') await this.#file(event, place, entry.payload.size, metadata)
@@ -119,10 +117,6 @@ export class Unpacking {
   #enter(entry: CatarEntry, metadata: RestoredMetadata): void {
     const place = this.#restoring.enter(this.#open.at(-1)!.place, entry.name, metadata)
     this.#open.push({ place, metadata, names: new NamesSeen() })
-  }
-
-  #metadata(entry: CatarEntry): RestoredMetadata | Promise<RestoredMetadata> {
-    return restoredMetadata(entry, this.#rules, this.#owners)
   }
 }
 

@@ -37,6 +37,8 @@ export interface ScanAnswer {
 
 /** A tree being built below one directory. */
 export interface NativeRestore {
+  /** Of this process. Node's own way to ask changes it for a moment. */
+  readonly umask: number
   /**
    * Takes the steps of a RestoreProgram, reading content from `pieces`. Several may be under way; they are begun in the
    * order of the calls. After one has failed, the others do nothing more and resolve.

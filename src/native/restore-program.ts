@@ -2,6 +2,7 @@ const HEAD_WORDS = 24
 const HEAD_BYTES = HEAD_WORDS * 4
 const RUN_BYTES = 16
 const TWO_32 = 0x1_0000_0000
+const SECOND = 1_000_000_000n
 
 /** What a record asks for (native/files_program.hh). */
 const STEP = { enter: 1, leave: 2, file: 3, open: 4, write: 5, close: 6, link: 7, node: 8 } as const
@@ -128,45 +129,38 @@ export class RestoreProgram {
     const variable = runs.length * RUN_BYTES + name.length + 1 + target.length + 1 + xattrsSize(metadata)
     const length = (HEAD_BYTES + variable + 7) & ~7
     this.#room(length)
-    const view = this.#view
     const start = this.#filled
-    let at = start
-    const word = (value: number): void => {
-      view.setUint32(at, value, true)
-      at += 4
-    }
-    const wide = (value: number): void => {
-      word(value % TWO_32)
-      word(Math.floor(value / TWO_32))
-    }
-    const text = (bytes: Uint8Array): void => {
-      this.#bytes.set(bytes, at)
-      at += bytes.length
-      this.#bytes[at++] = 0
-    }
 
-    const nanoseconds = BigInt.asIntN(64, metadata.mtime) % 1_000_000_000n
-    const remainder = Number(nanoseconds < 0n ? nanoseconds + 1_000_000_000n : nanoseconds)
-    const seconds = Number((metadata.mtime - BigInt(remainder)) / 1_000_000_000n)
-    for (const value of [length, STEP[step], metadata.bits, place, opened, metadata.mode, metadata.uid]) word(value)
-    for (const value of [metadata.gid, metadata.attributes, metadata.attributesMask, metadata.fat]) word(value)
-    for (const value of [metadata.project, major, minor, remainder, name.length]) word(value)
-    word(seconds >>> 0)
-    word(Math.floor(seconds / TWO_32))
-    wide(size)
-    for (const value of [target.length, metadata.xattrs.length, runs.length, 0]) word(value)
-    for (const run of runs) for (const value of [run.piece, run.start, run.length, 0]) word(value)
-    text(name)
-    text(target)
+    this.#words(length, STEP[step], metadata.bits, place, opened, metadata.mode, metadata.uid, metadata.gid)
+    this.#words(metadata.attributes, metadata.attributesMask, metadata.fat, metadata.project, major, minor)
+    const nanoseconds = Number(BigInt.asUintN(64, (metadata.mtime % SECOND) + SECOND) % SECOND)
+    const seconds = Number((metadata.mtime - BigInt(nanoseconds)) / SECOND)
+    this.#words(nanoseconds, name.length, seconds >>> 0, Math.floor(seconds / TWO_32))
+    this.#words(size % TWO_32, Math.floor(size / TWO_32))
+    this.#words(target.length, metadata.xattrs.length, runs.length, 0)
+    for (const run of runs) this.#words(run.piece, run.start, run.length, 0)
+    this.#text(name)
+    this.#text(target)
     for (const xattr of metadata.xattrs) {
-      word(xattr.name.length)
-      word(xattr.value.length)
-      text(xattr.name)
-      this.#bytes.set(xattr.value, at)
-      at += xattr.value.length
+      this.#words(xattr.name.length, xattr.value.length)
+      this.#text(xattr.name)
+      this.#bytes.set(xattr.value, this.#filled)
+      this.#filled += xattr.value.length
     }
     this.#filled = start + length
     this.count += 1
+  }
+
+  #words(...values: readonly number[]): void {
+    for (let i = 0; i < values.length; i += 1) this.#view.setUint32(this.#filled + i * 4, values[i]!, true)
+    this.#filled += values.length * 4
+  }
+
+  /** With the NUL that the system wants to see behind it. */
+  #text(bytes: Uint8Array): void {
+    this.#bytes.set(bytes, this.#filled)
+    this.#filled += bytes.length
+    this.#bytes[this.#filled++] = 0
   }
 
   #room(length: number): void {
@@ -180,5 +174,7 @@ export class RestoreProgram {
 }
 
 function xattrsSize({ xattrs }: RestoredMetadata): number {
-  return xattrs.reduce((sum, { name, value }) => sum + 8 + name.length + 1 + value.length, 0)
+  let size = 0
+  for (const { name, value } of xattrs) size += 8 + name.length + 1 + value.length
+  return size
 }
