@@ -18,6 +18,33 @@ export type ErrorCode =
   | 'MOUNT_REFUSED'
   | 'MOUNT_BUSY'
   | 'OPTION_INVALID'
+  | SnapshotErrorCode
+
+/** What may go wrong with sets of snapshots, their archives and their recovery file. */
+export type SnapshotErrorCode =
+  | 'SET_NOT_FOUND'
+  | 'MEMBER_NOT_FOUND'
+  | 'BROKEN'
+  | 'CONFLICT'
+  | 'DUPLICATE_ID'
+  | 'STALE_MANIFEST'
+  | 'WRONG_PARENT'
+  | 'DUPLICATE_IMPORT'
+  | 'CANNOT_CANCEL'
+  | 'WRONG_KEY'
+  | 'NOT_A_RECOVERY_FILE'
+  | 'DAMAGED'
+  | 'SEAL_MISSING'
+  | 'SEAL_MISMATCH'
+  | 'PART_MISMATCH'
+  | 'SOURCE_LOCKED'
+  | 'SOURCE_FAILED'
+  | 'INCOMPATIBLE'
+  | 'LOCKED'
+  | 'NO_SPACE'
+  | 'ABORTED'
+  | 'NAME_MISSING'
+  | 'REPOSITORY_INVALID'
 
 /** What every deliberate failure has in common. It does not cover bugs, nor aborts (those reject with the signal's reason). */
 export abstract class CairnError extends Error {

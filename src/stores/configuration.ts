@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
-import * as v from 'valibot'
 import { FileError, OptionError } from '../errors.ts'
+import * as v from '../schema.ts'
 import { parseLocation } from './location.ts'
 import type { S3Credentials, StoreOptions } from './store-options.ts'
 
