@@ -6,7 +6,7 @@ import { mountErofs } from '../native/erofs.ts'
 import { PIECE_MEMORY, PIECE_ZEROS } from '../native/session.ts'
 import type { ErofsImage } from './erofs-image.ts'
 import { type Filesystem, IMAGE_INODE, type ImageFilesystem } from './filesystem.ts'
-import { mountAt } from './mount-table.ts'
+import { mountsAt } from './mount-table.ts'
 import { serveSession } from './session.ts'
 import type { Serving, Transport, TransportOptions } from './transport.ts'
 import { release } from './unmount.ts'
@@ -39,6 +39,7 @@ export async function startErofs(
   options: TransportOptions,
   { beneath = false } = {}
 ): Promise<Serving> {
+  const before = new Set((await mountsAt(mountPoint)).map(({ id }) => id))
   const served = await serveSession(image, { way: 'detached' }, options)
   const { mount } = served.native.facts()
   try {
@@ -54,7 +55,7 @@ export async function startErofs(
     // From here on only the EROFS mount keeps it; whoever unmounts that ends the session.
     closeSync(mount)
   }
-  const entry = await mountAt(mountPoint)
+  const entry = (await mountsAt(mountPoint)).find(({ id }) => !before.has(id))
   return {
     ended: served.ended,
     async unmount(how) {

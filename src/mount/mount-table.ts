@@ -24,9 +24,23 @@ export async function mountTable(process: number | 'self' = 'self'): Promise<Mou
   return text.split('\n').flatMap((line) => parseMountLine(line) ?? [])
 }
 
+/** Everything mounted at exactly this absolute path, one over the other, the topmost last. */
+export async function mountsAt(path: string): Promise<readonly MountEntry[]> {
+  const stacked = (await mountTable()).filter((entry) => entry.mountPoint === path)
+  // What was put beneath comes later in the table than what it lies under; only parents tell.
+  const ordered: MountEntry[] = []
+  const below = new Map(stacked.map((entry) => [entry.parent, entry]))
+  const ids = new Set(stacked.map(({ id }) => id))
+  for (let next = stacked.find(({ parent }) => !ids.has(parent)); next !== undefined; next = below.get(next.id)) {
+    ordered.push(next)
+    below.delete(next.parent)
+  }
+  return ordered
+}
+
 /** The topmost mount at exactly this absolute path, or undefined. Touches no mount, so a dead one cannot hang it. */
 export async function mountAt(path: string): Promise<MountEntry | undefined> {
-  return (await mountTable()).findLast((entry) => entry.mountPoint === path)
+  return (await mountsAt(path)).at(-1)
 }
 
 /**

@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events'
 import { stat } from 'node:fs/promises'
 import { MountRefusedError } from '../errors.ts'
 import { withDeadline } from './deadline.ts'
+import { erofs, imageOf, startErofs } from './erofs.ts'
 import { guardUntil } from './exit-guard.ts'
 import type { Filesystem } from './filesystem.ts'
 import { allowOtherProblem, fuseProblem, prepareMountPoint } from './mount-point.ts'
@@ -11,8 +12,9 @@ import { waitingThroughOutages } from './outage.ts'
 import { withOwnership } from './ownership.ts'
 import { Problems } from './problems.ts'
 import { registerMount } from './registry.ts'
+import { session } from './session.ts'
 import { startTransport } from './transports.ts'
-import type { Report, TransportName } from './transport.ts'
+import type { Report, Serving, Transport, TransportName } from './transport.ts'
 import type { UnmountOptions } from './unmount.ts'
 
 export interface MountOptions extends Partial<FuseOptions> {
@@ -39,6 +41,12 @@ export interface Mounted extends AsyncDisposable {
   readonly ended: Promise<void>
   /** Rejects with MountBusyError while somebody uses it, unless `lazy`. */
   unmount(options?: UnmountOptions): Promise<void>
+  /**
+   * Puts a better transport in the place of the one that serves, when what it needs has come to be known since: for a
+   * tree whose table is there, the kernel's own file system. There is no moment without a tree, and who holds files of
+   * the old mount keeps them. Does nothing where a transport was forced, or nothing better works.
+   */
+  improve(): Promise<void>
   /** Unmounts, lazily where it is busy, and waits for the end. */
   [Symbol.asyncDispose](): Promise<void>
 }
@@ -62,36 +70,64 @@ export async function mount(filesystem: Filesystem, path: string, options: Mount
   setMaxListeners(0, hurry.signal)
   const served = layered(filesystem, options, report, hurry.signal)
   const carried = { source, allowOther, defaultPermissions, report }
-  const { serving, transport } = await startTransport(served, mountPoint, carried, options)
-  const entry = await confirmed(mountPoint, serving)
-
-  const forget = await registerMount({ mountPoint, transport: transport.name, source, device: entry.device }).catch(
-    (error: unknown) => {
+  const attended = async ({ serving, transport }: Started): Promise<Attended> => {
+    const entry = await confirmed(mountPoint, serving)
+    const facts = { mountPoint, transport: transport.name, source, device: entry.device }
+    const forget = await registerMount(facts).catch((error: unknown) => {
       onVerbose?.(`this mount is not remembered: ${error instanceof Error ? error.message : String(error)}`)
       return async () => {}
-    }
-  )
-  const unguard = guardUntil(entry)
-  const ended = serving.ended.finally(() => {
-    unguard()
-    return forget()
-  })
+    })
+    const unguard = guardUntil(entry)
+    const gone = serving.ended.finally(() => {
+      unguard()
+      return forget()
+    })
+    gone.catch(() => {})
+    return { serving, transport, gone }
+  }
+  let current = await attended(await startTransport(served, mountPoint, carried, options))
+  const ended = (async () => {
+    for (let last: Attended | undefined; last !== current; await last.gone) last = current
+  })()
   ended.catch(() => {})
   const unmount = (how: UnmountOptions = {}) => {
     // Whoever frees the mount point at once wants nobody to wait for a store that may never come back.
     if (how.lazy === true) hurry.abort()
-    return serving.unmount(how)
+    return current.serving.unmount(how)
   }
   return {
     mountPoint,
-    transport: transport.name,
+    get transport() {
+      return current.transport.name
+    },
     ended,
     unmount,
+    async improve() {
+      if (options.transport !== undefined || current.transport === erofs || process.getuid?.() !== 0) return
+      const image = await imageOf(served, carried)
+      if (image === undefined) return
+      const { serving: upper } = current
+      const serving = await startErofs(image, mountPoint, carried, { beneath: true })
+      current = { serving, transport: erofs, gone: serving.ended }
+      await upper.unmount({ lazy: true })
+      current = await attended(current)
+      onVerbose?.(`transport ${erofs.name}, in the place of ${session.name}`)
+    },
     async [Symbol.asyncDispose]() {
       await unmount().catch(() => unmount({ lazy: true }))
       await ended.catch(() => {})
     }
   }
+}
+
+interface Started {
+  readonly serving: Serving
+  readonly transport: Transport
+}
+
+interface Attended extends Started {
+  /** Settles when this serving has ended and is forgotten. */
+  readonly gone: Promise<void>
 }
 
 /** What the transport sees: owners as the options say, every request ending in time. */

@@ -1,11 +1,12 @@
 import { MountRefusedError } from '../errors.ts'
+import { erofs } from './erofs.ts'
 import type { Filesystem } from './filesystem.ts'
 import { fuseNative } from './fuse-native.ts'
 import { session } from './session.ts'
 import type { Serving, Transport, TransportName, TransportOptions } from './transport.ts'
 
 /** Every way to mount that was built, best first. */
-export const TRANSPORTS: readonly Transport[] = [session, fuseNative]
+export const TRANSPORTS: readonly Transport[] = [erofs, session, fuseNative]
 
 export interface ChoiceOptions {
   /** Only this one; refused when it does not work. */

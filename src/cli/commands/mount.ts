@@ -25,6 +25,7 @@ import { detail, notice } from '../notices.ts'
 import { backupOptions } from '../opening.ts'
 import { defaulting, flag, oneOf, repeated, single, text, type ValuesOf } from '../options.ts'
 import { parseDuration } from '../quantities.ts'
+import { treeTableFor } from '../tree-tables.ts'
 import { cacheOptions, cacheSizeOption, storeOptions, whatOption } from '../store-options.ts'
 import type { Terminal } from '../terminal.ts'
 
@@ -108,7 +109,10 @@ async function serve(invocation: Mounting, onReady?: () => Promise<void>): Promi
     probe: true,
     wrapSource: (source) => reportingFailures(source, problems)
   })
-  const mounted = await mount(await filesystemOf(backup, index, values.name), mountPoint, {
+  const filesystem = await filesystemOf(backup, index, values.name)
+  const tables = filesystem instanceof TreeFilesystem ? treeTableFor(backup, filesystem, invocation) : undefined
+  await tables?.find()
+  const mounted = await mount(filesystem, mountPoint, {
     ...fuse,
     transport: values.transport,
     mkdir: values.mkdir,
@@ -121,7 +125,11 @@ async function serve(invocation: Mounting, onReady?: () => Promise<void>): Promi
   signal.throwIfAborted()
   notice(invocation, `${backup.name} is mounted at ${mounted.mountPoint}`)
   await onReady?.()
+  const leaving = new AbortController()
+  const scanned = tables?.scanBehind(mounted, leaving.signal)
   await untilTheEnd(mounted, invocation.terminal)
+  leaving.abort()
+  await scanned
   return 0
 }
 
