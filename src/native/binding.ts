@@ -178,9 +178,14 @@ export interface Native {
 
 const PLACES = ['../../build/Release/cairn.node', '../../build/Debug/cairn.node']
 
-/** Loads the compiled addon; a broken or absent build throws, saying what was tried. */
+/**
+ * Loads the compiled addon; a broken or absent build throws, saying what was tried. `CAIRN_ADDON` names another build
+ * (one with sanitizers, say) that is then the only one.
+ */
 export function loadNative(): Native {
   const require = createRequire(import.meta.url)
+  const other = process.env['CAIRN_ADDON']
+  if (other !== undefined) return require(other) as Native
   const tried: unknown[] = []
   for (const place of PLACES) {
     try {
