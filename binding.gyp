@@ -22,6 +22,7 @@
         'native/files_fill.cc',
         'native/files_program.cc',
         'native/files_restore.cc',
+        'native/files_restore_steps.cc',
         'native/files_scan.cc',
         'native/frames.cc',
         'native/fuse_attach.cc',

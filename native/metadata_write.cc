@@ -144,9 +144,8 @@ SetFailure setAttributes(int fd, const MetadataToSet& metadata, Inherited inheri
   }
   if ((metadata.bits & kSetFat) != 0) {
     __u32 now = 0;
-    struct statfs filesystem;
     // Asked of other file systems, this ioctl may mean anything.
-    const bool fat = fstatfs(fd, &filesystem) == 0 && (filesystem.f_type == MSDOS_SUPER_MAGIC || filesystem.f_type == FUSE_SUPER_MAGIC) &&
+    const bool fat = (isFilesystem(fd, MSDOS_SUPER_MAGIC) || isFilesystem(fd, FUSE_SUPER_MAGIC)) &&
                      ioctl(fd, FAT_IOCTL_GET_ATTRIBUTES, &now) == 0;
     if (fat) {
       __u32 then = (now & ~kFatFlags) | (metadata.fat & kFatFlags);
@@ -160,6 +159,11 @@ SetFailure setAttributes(int fd, const MetadataToSet& metadata, Inherited inheri
     if (ioctl(fd, BTRFS_IOC_SUBVOL_SETFLAGS, &flags) != 0) return failed("BTRFS_IOC_SUBVOL_SETFLAGS");
   }
   return {};
+}
+
+bool isFilesystem(int fd, long type) {
+  struct statfs filesystem;
+  return fstatfs(fd, &filesystem) == 0 && filesystem.f_type == type;
 }
 
 Inherited inheritedFrom(int directory) {

@@ -69,7 +69,7 @@ SetFailure setBeforeContent(int fd, const MetadataToSet& metadata, Inherited inh
 /** Owner, mode, ACLs and extended attributes, mtime, in this order. `fd` must be open for more than its path. */
 SetFailure setMetadata(int fd, const MetadataToSet& metadata, Inherited inherited);
 
-/** The same for a node that can only be named: a device, fifo or socket (through /proc) . */
+/** The same for a node that can only be named: a device, fifo or socket (through /proc). */
 SetFailure setMetadataByPath(const char* path, const MetadataToSet& metadata, Inherited inherited);
 
 /** For a symlink `name` in `directory`, which is never followed. */
@@ -77,6 +77,9 @@ SetFailure setLinkMetadata(int directory, const char* name, const MetadataToSet&
 
 /** What would forbid everything else, so comes last: immutable and append-only, FAT flags, read-only subvolumes. */
 SetFailure setAttributes(int fd, const MetadataToSet& metadata, Inherited inherited);
+
+/** Whether an open file lies on a file system of this type (linux/magic.h). */
+bool isFilesystem(int fd, long type);
 
 /** Whether new nodes in this directory would get something from it. */
 Inherited inheritedFrom(int directory);
