@@ -13,7 +13,9 @@ import type { Compression } from '../native/binding.ts'
 import type { ProgressOptions, ReadOptions } from '../read-options.ts'
 import type { WritableStore } from '../stores/store.ts'
 import { packTree } from './pack.ts'
+import { PackedRows } from './packed-rows.ts'
 import { storageFor } from './storage-for.ts'
+import { saveTreeTable } from './tree-tables.ts'
 
 export interface MakeOptions extends ReadOptions, ProgressOptions {
   /** What the index says it keeps, the digest among it: flags as `selectFeatures` computes them. Default: casync's. */
@@ -57,18 +59,26 @@ export async function makeBlob(
   return await makeIndex(file, index, store, { ...options, features, mode, expectedSize })
 }
 
+export interface MakeTreeOptions extends MakeOptions {
+  /** Puts the archive's tree table beside the index, so that mounts need not read the tree's metadata. Default: true. */
+  treeTable?: boolean | undefined
+}
+
 /** The same for a directory, as an archive. Progress counts its entries. */
 export async function makeTree(
   directory: string,
   index: string,
   store: WritableStore,
-  options: MakeOptions = {}
+  { treeTable = true, ...options }: MakeTreeOptions = {}
 ): Promise<Made> {
   const { features = selectFeatures(), signal, onProgress } = options
   signal?.throwIfAborted()
   const { mode } = await attempt(directory, stat(directory))
-  await using stream = streamSource(packTree(directory, { features, signal, onProgress }), { name: directory, signal })
-  return await makeIndex(stream, index, store, { ...options, features, mode, onProgress: undefined })
+  // Standard output has no place beside it.
+  const rows = treeTable && index !== '-' ? new PackedRows() : undefined
+  const archive = packTree(directory, { features, rows, signal, onProgress })
+  await using stream = streamSource(archive, { name: directory, signal })
+  return await makeIndex(stream, index, store, { ...options, features, mode, rows, onProgress: undefined })
 }
 
 interface IndexChoice extends MakeOptions {
@@ -76,13 +86,14 @@ interface IndexChoice extends MakeOptions {
   /** Permissions of what the index is made from: it is to be no more readable. */
   readonly mode?: number
   readonly expectedSize?: number | undefined
+  readonly rows?: PackedRows | undefined
 }
 
 async function makeIndex(
   source: ByteSource,
   index: string,
   store: WritableStore,
-  { features, sizes = DEFAULT_CHUNK_SIZES, compression, concurrency, mode, saving, ...options }: IndexChoice
+  { features, sizes = DEFAULT_CHUNK_SIZES, compression, concurrency, mode, saving, rows, ...options }: IndexChoice
 ): Promise<Made> {
   checkedSizes(sizes)
   const storage = storageFor(store, { digest: digestOf(features), compression, concurrency })
@@ -92,5 +103,8 @@ async function makeIndex(
     sizes
   })
   await saveIndex(index, encodeIndex(table), { ...saving, mode, signal: options.signal })
+  // From here on the backup is there. The table makes it faster, and is not given up for a late interruption.
+  const treeRows = rows?.finish(table.size)
+  if (treeRows !== undefined) await saveTreeTable(index, treeRows, table, { ...saving, mode })
   return { table, digest: digest!, stats: storage.stats }
 }

@@ -7,6 +7,7 @@ import type { ProgressOptions, ReadOptions } from '../read-options.ts'
 import { Assembly, type SourceFile } from './assembly.ts'
 import { NodeElements } from './node-elements.ts'
 import { OwnerNames } from './owners.ts'
+import type { PackedRows } from './packed-rows.ts'
 import { ScanAhead } from './scan-ahead.ts'
 import { pathOf, type SourceDirectory } from './source-directory.ts'
 
@@ -25,6 +26,8 @@ export interface PackOptions extends ReadOptions, ProgressOptions {
    * them. Default: casync's.
    */
   features?: bigint | undefined
+  /** Gathers the tree table along the way. */
+  rows?: PackedRows | undefined
 }
 
 /** A directory that is being written. */
@@ -45,11 +48,11 @@ interface Open {
  */
 export async function* packTree(
   directory: string | Uint8Array,
-  { features = selectFeatures(), signal, onProgress }: PackOptions = {}
+  { features = selectFeatures(), rows, signal, onProgress }: PackOptions = {}
 ): AsyncGenerator<Uint8Array, void, undefined> {
   signal?.throwIfAborted()
   const root = typeof directory === 'string' ? new Uint8Array(Buffer.from(directory)) : directory
-  const packing = new Packing(root, normaliseFeatures(features), signal)
+  const packing = new Packing(root, normaliseFeatures(features), rows, signal)
   try {
     for await (const bytes of packing.run()) {
       signal?.throwIfAborted()
@@ -77,13 +80,15 @@ class Packing {
   readonly #elements: NodeElements
   readonly #writer = new ElementWriter()
   readonly #assembly = new Assembly()
+  readonly #rows: PackedRows | undefined
   readonly #signal: AbortSignal | undefined
   readonly #open: Open[] = []
   #content: Content | undefined
 
-  constructor(root: Uint8Array, features: bigint, signal: AbortSignal | undefined) {
+  constructor(root: Uint8Array, features: bigint, rows: PackedRows | undefined, signal: AbortSignal | undefined) {
     this.#scans = new ScanAhead(root, features, this.#owners)
     this.#elements = new NodeElements(features, this.#owners)
+    this.#rows = rows
     this.#signal = signal
   }
 
@@ -127,7 +132,9 @@ class Packing {
     const entry = this.#writer.position
     this.#open.push({ directory, start, entry, goodbye: new GoodbyeBuilder(), next: 0 })
     this.#elements.write(this.#writer, directory.scan, 0, () => pathOf(directory))
-    this.#assembly.append(this.#writer.take())
+    const head = this.#writer.take()
+    this.#rows?.enter(head, start)
+    this.#assembly.append(head)
     this.known += directory.kept.length
   }
 
@@ -135,6 +142,7 @@ class Packing {
     const { directory, goodbye, start, entry } = this.#open.pop()!
     this.#writer.write({ kind: 'goodbye', table: goodbye.build(this.#writer.position, entry) })
     this.#assembly.append(this.#writer.take())
+    this.#rows?.leave()
     this.#open.at(-1)?.goodbye.add(directory.name, start, this.#writer.position)
     this.written += 1
     directory.release()
@@ -154,7 +162,9 @@ class Packing {
     }
     const size = type !== FILE || (scan.bitsAt(row) & SCAN_BITS.kernelFilesystem) !== 0 ? 0 : scan.sizeAt(row)
     if (type === FILE) writer.write({ kind: 'payload', size })
-    this.#assembly.append(writer.take())
+    const head = writer.take()
+    this.#rows?.enter(head, start, { hasPayload: type === FILE })
+    this.#assembly.append(head)
     writer.pass(size)
     goodbye.add(name, start, writer.position)
     this.written += 1

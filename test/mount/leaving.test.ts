@@ -15,6 +15,7 @@ function busyMount(holders: (readonly string[])[]): { mounted: Mounted; attempts
       const busy = holders.shift()
       if (busy !== undefined && !lazy) throw new MountBusyError('/m', busy)
     },
+    async improve() {},
     async [Symbol.asyncDispose]() {}
   }
   return { mounted, attempts }

@@ -71,7 +71,7 @@ async function chunked(invocation: Making, kind: 'blob' | 'tree', features: bigi
   await using store = await openTarget(invocation, index)
   const { digest, stats } = await withProgress(invocation, 'make', (onProgress) => {
     const making: MakeOptions = { features, sizes, compression, concurrency, saving, signal, onProgress }
-    if (kind === 'tree') return makeTree(source, index, store, making)
+    if (kind === 'tree') return makeTree(source, index, store, { ...making, treeTable: values.treeTable })
     return makeBlob(source === '-' ? terminal.input : source, index, store, making)
   })
   if (values.printStats) terminal.err(statistics(stats))
