@@ -29,7 +29,7 @@ async function makeBackup(limits: Limits): Promise<Backup> {
 /** Every transport shows the same tree: the one that was backed up. A new one joins by calling this once. */
 export function showsTheTree(test: TestFn, transport: TransportName, limits: Limits): void {
   const missing = COMMANDS.filter((name) => findCommand(name) === undefined)
-  const onMount = skippingWhen(test, [...withoutMounts(), ...missing.map((name) => `needs the command ${name}`)])
+  const onMount = skippingWhen(test.serial, [...withoutMounts(), ...missing.map((name) => `needs the command ${name}`)])
 
   let backup: Promise<Backup> | undefined
   test.after.always(async () => {

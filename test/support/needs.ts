@@ -1,6 +1,6 @@
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
-import type { ExecutionContext, TestFn } from 'ava'
+import type { ExecutionContext, SerialFn, TestFn } from 'ava'
 
 /** How a test is declared: `test` itself, or what skips it and says why. */
 export type Declare = (title: string, implementation: (t: ExecutionContext) => unknown) => void
@@ -15,7 +15,7 @@ export function findCommand(name: string): string | undefined {
  * `test` where the machine has every command, otherwise a skip that says what is missing. `.ci/run` reads those lines
  * and fails when the machine could have run the test.
  */
-export function needing(test: TestFn, ...commands: string[]): Declare {
+export function needing(test: TestFn | SerialFn, ...commands: string[]): Declare {
   return skippingWhen(test, missingCommands(...commands))
 }
 
@@ -25,7 +25,7 @@ export function missingCommands(...commands: string[]): string[] {
 }
 
 /** `test` where `reasons` is empty, otherwise a skip that prints them. */
-export function skippingWhen(test: TestFn, reasons: readonly string[]): Declare {
+export function skippingWhen(test: TestFn | SerialFn, reasons: readonly string[]): Declare {
   if (reasons.length === 0) return (title, implementation) => test(title, implementation)
   return (title, implementation) => {
     console.log(`# skipped: ${title}: ${reasons.join(', ')}`)
