@@ -2,6 +2,7 @@ import { promisify } from 'node:util'
 import { brotliDecompress, gunzip, inflate } from 'node:zlib'
 import { type Dispatcher, EnvHttpProxyAgent, interceptors } from 'undici'
 import { StoreRefusedError, StoreUnavailableError } from '../errors.ts'
+import { connectionFailure, isCertificateProblem, rootCause } from './http-failures.ts'
 import type { StoreOptions } from './store-options.ts'
 import { readTlsFiles } from './tls-files.ts'
 
@@ -148,27 +149,8 @@ export class HttpClient implements AsyncDisposable {
     if (isCertificateProblem(code)) {
       return new StoreRefusedError(this.#name, `its certificate is not trusted: ${message} (${code})`, { cause: error })
     }
-    const reason = CONNECTION_FAILURES[code]
-    return this.#unavailable(reason === undefined ? message || code : `${url.host}: ${reason} (${code})`, error)
+    return this.#unavailable(connectionFailure(hostAndPort(url), error), error)
   }
-}
-
-/** Why a status that is neither success nor "not found" ended the request, in words for the user. */
-export function refusal(name: string, { status, headers }: HttpAnswer): StoreRefusedError | StoreUnavailableError {
-  if (status === 401 || status === 407)
-    return new StoreRefusedError(name, `credentials are wanted or wrong (status ${status})`)
-  if (status === 403) return new StoreRefusedError(name, 'access is forbidden (status 403)')
-  if (status === 408 || status === 425 || status === 429 || status >= 500) {
-    return new StoreUnavailableError(name, `status ${status}`, retryAfter(headers['retry-after']))
-  }
-  return new StoreRefusedError(name, `status ${status}`)
-}
-
-/** RFC 9110, 10.2.3: seconds, or a date. */
-function retryAfter(value: string | string[] | undefined): { retryAfter?: number } {
-  if (typeof value !== 'string') return {}
-  const milliseconds = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now()
-  return Number.isFinite(milliseconds) && milliseconds > 0 ? { retryAfter: milliseconds } : {}
 }
 
 function credentials(url: URL, { httpAuth, httpCookie }: StoreOptions): Record<string, string> {
@@ -182,30 +164,7 @@ function credentials(url: URL, { httpAuth, httpCookie }: StoreOptions): Record<s
   return headers
 }
 
-const CONNECTION_FAILURES: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'nobody listens there',
-  ECONNRESET: 'the connection was reset',
-  EHOSTUNREACH: 'the host cannot be reached',
-  ENETUNREACH: 'the network cannot be reached',
-  ENOTFOUND: 'there is no host of this name',
-  EAI_AGAIN: 'the name cannot be looked up now',
-  EPIPE: 'the connection was closed',
-  UND_ERR_SOCKET: 'the connection was closed',
-  UND_ERR_CONNECT_TIMEOUT: 'no connection in time',
-  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'the answer was cut short'
-}
-
-function isCertificateProblem(code: string): boolean {
-  return /CERT|^ERR_TLS|SELF_SIGNED|UNABLE_TO_|HOSTNAME_MISMATCH/.test(code)
-}
-
-/** undici wraps; what went wrong is at the bottom, in an AggregateError the first. */
-function rootCause(error: unknown): { code?: string; message: string } {
-  let found = error as { code?: string; message: string; cause?: unknown; errors?: unknown[] }
-  for (let depth = 0; depth < 8; depth += 1) {
-    const next = (found.cause ?? found.errors?.[0]) as typeof found | undefined
-    if (next === undefined || next === null) break
-    found = next
-  }
-  return { ...(found.code !== undefined && { code: found.code }), message: found.message }
+/** With the port also where it is the usual one: it is what a user can look at. */
+function hostAndPort({ hostname, port, protocol }: URL): string {
+  return `${hostname}:${port || (protocol === 'https:' ? 443 : 80)}`
 }

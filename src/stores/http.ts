@@ -1,7 +1,8 @@
 import { ChunkMissingError, LocationError } from '../errors.ts'
 import { type ChunkId, chunkPath } from '../formats/chunk-id.ts'
 import type { ReadOptions } from '../read-options.ts'
-import { type HttpAnswer, HttpClient, type HttpMethod, refusal } from './http-client.ts'
+import { type HttpAnswer, HttpClient, type HttpMethod } from './http-client.ts'
+import { refusal } from './http-failures.ts'
 import type { StoreOpener } from './openers.ts'
 import type { UseChunk, WritableStore } from './store.ts'
 

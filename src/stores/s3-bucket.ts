@@ -1,5 +1,7 @@
 import { Agent as HttpsAgent } from 'node:https'
 import { isIP } from 'node:net'
+import type { Readable } from 'node:stream'
+import './without-sdk-advice.ts'
 import {
   CopyObjectCommand,
   DeleteObjectCommand,
@@ -13,6 +15,7 @@ import {
 import { fromIni } from '@aws-sdk/credential-provider-ini'
 import { LocationError, StoreRefusedError, StoreUnavailableError } from '../errors.ts'
 import type { ReadOptions } from '../read-options.ts'
+import { connectionFailure, isCertificateProblem, retryAfter } from './http-failures.ts'
 import type { Location } from './location.ts'
 import type { StoreOptions } from './store-options.ts'
 import { readTlsFiles } from './tls-files.ts'
@@ -65,51 +68,62 @@ export function s3Place(location: Location): S3Place {
 export class S3Bucket implements AsyncDisposable {
   readonly place: S3Place
   readonly #client: S3Client
+  readonly #timeout: number
+  /** The bucket has answered: what is not found in it is missing, and not the bucket. */
+  #known = false
 
-  private constructor(place: S3Place, client: S3Client) {
+  private constructor(place: S3Place, client: S3Client, timeout: number) {
     this.place = place
     this.#client = client
+    this.#timeout = timeout
   }
 
   /** Reads certificates; asks the server nothing yet. */
   static async open(place: S3Place, options: StoreOptions): Promise<S3Bucket> {
-    return new S3Bucket(place, new S3Client(await clientConfig(place, options)))
+    return new S3Bucket(place, new S3Client(await clientConfig(place, options)), options.timeout ?? 60_000)
   }
 
   async read(key: string, limit: number, { signal }: ReadOptions = {}): Promise<Uint8Array | undefined> {
-    return this.#ask(signal, async () => {
-      const { Body, ContentLength = 0 } = await this.#client.send(new GetObjectCommand(this.#at(key)), aborting(signal))
-      if (ContentLength > limit)
-        throw new StoreUnavailableError(this.place.name, `${key} is larger than ${limit} bytes`)
-      const bytes = await Body!.transformToByteArray()
-      if (bytes.length === ContentLength) return bytes
-      throw new StoreUnavailableError(
-        this.place.name,
-        `${key} was cut short: ${bytes.length} of ${ContentLength} bytes`
-      )
+    return this.#ask(signal, async (abort) => {
+      const { Body, ContentLength } = await this.#client.send(new GetObjectCommand(this.#at(key)), abort)
+      const body = Body as Readable
+      const stop = () => body.destroy(abort.abortSignal.reason as Error)
+      abort.abortSignal.addEventListener('abort', stop, { once: true })
+      const pieces: Uint8Array[] = []
+      let size = 0
+      for await (const piece of body as AsyncIterable<Uint8Array>) {
+        pieces.push(piece)
+        size += piece.length
+        if (size > limit) throw this.#unavailable(`${key} is larger than ${limit} bytes`)
+      }
+      if (ContentLength !== undefined && size !== ContentLength) {
+        throw this.#unavailable(`${key} was cut short: ${size} of ${ContentLength} bytes`)
+      }
+      return new Uint8Array(Buffer.concat(pieces, size))
     })
   }
 
   async has(key: string, { signal }: ReadOptions = {}): Promise<boolean> {
-    const found = await this.#ask(signal, () =>
-      this.#client.send(new HeadObjectCommand(this.#at(key)), aborting(signal))
-    )
-    return found !== undefined
+    const head = new HeadObjectCommand(this.#at(key))
+    if ((await this.#ask(signal, (abort) => this.#client.send(head, abort))) !== undefined) return true
+    // An answer to HEAD has no words: 404 may as well mean the bucket or the user. The same as GET says which.
+    if (!this.#known) return (await this.read(key, Number.MAX_SAFE_INTEGER, { signal })) !== undefined
+    return false
   }
 
   async write(key: string, bytes: Uint8Array, contentType: string, { signal }: ReadOptions = {}): Promise<void> {
     const object = { ...this.#at(key), Body: bytes, ContentLength: bytes.length, ContentType: contentType }
-    await this.#ask(signal, () => this.#client.send(new PutObjectCommand(object), aborting(signal)))
+    await this.#ask(signal, (abort) => this.#client.send(new PutObjectCommand(object), abort))
   }
 
   async copy(from: string, to: string, { signal }: ReadOptions = {}): Promise<void> {
     const source = `${this.place.bucket}/${this.place.prefix}${from}`.split('/').map(encodeURIComponent).join('/')
     const command = new CopyObjectCommand({ ...this.#at(to), CopySource: source })
-    await this.#ask(signal, () => this.#client.send(command, aborting(signal)))
+    await this.#ask(signal, (abort) => this.#client.send(command, abort))
   }
 
   async remove(key: string, { signal }: ReadOptions = {}): Promise<void> {
-    await this.#ask(signal, () => this.#client.send(new DeleteObjectCommand(this.#at(key)), aborting(signal)))
+    await this.#ask(signal, (abort) => this.#client.send(new DeleteObjectCommand(this.#at(key)), abort))
   }
 
   /** Every object below the prefix; keys without it. */
@@ -117,7 +131,7 @@ export class S3Bucket implements AsyncDisposable {
     const { bucket, prefix } = this.place
     for (let token: string | undefined; ;) {
       const command = new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, ContinuationToken: token })
-      const page = await this.#ask(signal, () => this.#client.send(command, aborting(signal)))
+      const page = await this.#ask(signal, (abort) => this.#client.send(command, abort))
       for (const { Key = '', Size = 0, LastModified } of page?.Contents ?? []) {
         yield { key: Key.slice(prefix.length), size: Size, modified: LastModified?.getTime() ?? 0 }
       }
@@ -134,39 +148,67 @@ export class S3Bucket implements AsyncDisposable {
     return { Bucket: this.place.bucket, Key: this.place.prefix + key }
   }
 
-  async #ask<T>(signal: AbortSignal | undefined, question: () => Promise<T>): Promise<T | undefined> {
+  /** One request and its whole answer, within the store's time. */
+  async #ask<T>(
+    signal: AbortSignal | undefined,
+    question: (abort: { abortSignal: AbortSignal }) => Promise<T>
+  ): Promise<T | undefined> {
     signal?.throwIfAborted()
+    const stop = new AbortController()
+    const leave = () => stop.abort(signal?.reason)
+    signal?.addEventListener('abort', leave, { once: true })
+    const expire = () => stop.abort(this.#unavailable(`no answer within ${this.#timeout / 1000} s`))
+    const timer = this.#timeout > 0 ? setTimeout(expire, this.#timeout) : undefined
     try {
-      return await question()
+      const answer = await question({ abortSignal: stop.signal })
+      this.#known = true
+      return answer
     } catch (error) {
       signal?.throwIfAborted()
-      if (isMissing(error)) return undefined
-      throw this.#translated(error)
+      if (stop.signal.aborted) throw stop.signal.reason
+      if (!isMissing(error)) throw this.#translated(error)
+      if ((error as Error).name === 'NoSuchKey') this.#known = true
+      return undefined
+    } finally {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', leave)
     }
+  }
+
+  #unavailable(reason: string, options?: ErrorOptions & { retryAfter?: number }): StoreUnavailableError {
+    return new StoreUnavailableError(this.place.name, reason, options)
   }
 
   #translated(error: unknown): unknown {
     if (error instanceof StoreUnavailableError) return error
-    const {
-      name = '',
-      message = '',
-      $metadata
-    } = error as { name?: string; message?: string; $metadata?: { httpStatusCode?: number } }
+    const { name, message, code = '', $metadata, $response } = error as S3Failure
     const status = $metadata?.httpStatusCode ?? 0
     const { name: store, bucket } = this.place
-    if (name === 'NoSuchBucket') return new StoreRefusedError(store, `there is no bucket ${bucket}`, { cause: error })
-    if (name === 'CredentialsProviderError')
-      return new StoreRefusedError(store, 'no credentials were found', { cause: error })
-    if (/CERT|SELF_SIGNED|UNABLE_TO_/.test((error as NodeJS.ErrnoException).code ?? '')) {
-      return new StoreRefusedError(store, `its certificate is not trusted: ${message}`, { cause: error })
-    }
+    const refused = (reason: string) => new StoreRefusedError(store, reason, { cause: error })
+    if (name === 'NoSuchBucket') return refused(`there is no bucket ${bucket}`)
+    if (name === 'CredentialsProviderError') return refused('no credentials were found')
+    if (isCertificateProblem(code)) return refused(`its certificate is not trusted: ${message} (${code})`)
+    // S3 answers "not now" with 503, other vendors with 429; "elsewhere" means that the region is not the right one.
     if (status >= 300 && status < 500 && status !== 408 && status !== 429) {
-      return new StoreRefusedError(store, `${name}: ${message} (status ${status})`, { cause: error })
+      const region = $response?.headers?.['x-amz-bucket-region']
+      const hint = region === undefined ? '' : `; the bucket is in the region ${region}`
+      return refused(`${name}: ${message}${hint} (status ${status})`)
     }
-    return new StoreUnavailableError(store, `${name}: ${message || (error as NodeJS.ErrnoException).code}`, {
-      cause: error
-    })
+    if (status !== 0) {
+      const options = { cause: error, ...retryAfter($response?.headers?.['retry-after']) }
+      return this.#unavailable(`${name}: ${message} (status ${status})`, options)
+    }
+    return this.#unavailable(connectionFailure(new URL(this.place.endpoint).host, error), { cause: error })
   }
+}
+
+/** What the SDK rejects with, as far as it is looked at. */
+interface S3Failure {
+  readonly name: string
+  readonly message: string
+  readonly code?: string
+  readonly $metadata?: { readonly httpStatusCode?: number }
+  readonly $response?: { readonly headers?: Readonly<Record<string, string>> }
 }
 
 /** 403 is not among them: without the right to list, S3 cannot tell, and says so. */
@@ -175,13 +217,8 @@ function isMissing(error: unknown): boolean {
   return name === 'NoSuchKey' || name === 'NotFound'
 }
 
-function aborting(signal: AbortSignal | undefined): { abortSignal?: AbortSignal } {
-  return signal === undefined ? {} : { abortSignal: signal }
-}
-
 async function clientConfig({ endpoint, pathStyle }: S3Place, options: StoreOptions): Promise<S3ClientConfig> {
   const { env } = process
-  const timeout = options.timeout ?? 60_000
   const maxSockets = options.concurrency ?? 10
   const tls = { ...(await readTlsFiles(options)), keepAlive: true, maxSockets }
   return {
@@ -194,7 +231,6 @@ async function clientConfig({ endpoint, pathStyle }: S3Place, options: StoreOpti
     responseChecksumValidation: 'WHEN_REQUIRED',
     requestHandler: {
       connectionTimeout: 10_000,
-      ...(timeout > 0 && { requestTimeout: timeout, throwOnRequestTimeout: true }),
       ...(endpoint.startsWith('https:')
         ? { httpsAgent: new HttpsAgent(tls) }
         : { httpAgent: { keepAlive: true, maxSockets } })

@@ -29,7 +29,7 @@ export interface SftpListed extends SftpAttributes {
  */
 export class SftpFiles implements AsyncDisposable {
   readonly #target: SshTarget
-  #session: Promise<SftpSession> | undefined
+  #session: SftpSession | undefined
 
   constructor(target: SshTarget) {
     this.#target = target
@@ -74,7 +74,7 @@ export class SftpFiles implements AsyncDisposable {
     const temporary = `${directory}/${name}.${randomBytes(8).toString('hex')}.tmp`
     let opened = await session.send(Packet.open, sftpString(temporary), WRITE_NEW, 0)
     if (this.#isMissing(opened)) {
-      await session.send(Packet.mkdir, sftpString(directory), 0) // Somebody else may make it first.
+      await this.#makeDirectory(session, directory)
       opened = await session.send(Packet.open, sftpString(temporary), WRITE_NEW, 0)
     }
     const handle = this.#handle(opened)
@@ -94,6 +94,15 @@ export class SftpFiles implements AsyncDisposable {
       await session.send(Packet.remove, sftpString(temporary)).catch(() => {})
       throw error
     }
+  }
+
+  /** Makes a directory and those above it, as far as they are absent. Somebody else may do the same at the same time. */
+  async #makeDirectory(session: SftpSession, directory: string): Promise<void> {
+    const made = await session.send(Packet.mkdir, sftpString(directory), 0)
+    const parent = directory.replace(/\/+[^/]*\/*$/, '')
+    if (!this.#isMissing(made) || parent === directory || parent === '') return
+    await this.#makeDirectory(session, parent)
+    await session.send(Packet.mkdir, sftpString(directory), 0)
   }
 
   /** Resolves when the file is gone, also when it was not there. */
@@ -121,24 +130,24 @@ export class SftpFiles implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const session = this.#session
+    this.#session?.close()
     this.#session = undefined
-    await session?.then(
-      (open) => open.close(),
-      () => {}
-    )
   }
 
   /** The connection there is, or a new one; never two at once. */
-  #connect(): Promise<SftpSession> {
-    if (this.#session !== undefined) return this.#session
-    const opening = SftpSession.open(this.#target)
-    const forget = () => {
-      if (this.#session === opening) this.#session = undefined
-    }
-    opening.then((session) => session.broken.then(forget), forget)
-    this.#session = opening
-    return opening
+  async #connect(): Promise<SftpSession> {
+    const session = this.#session ?? this.#open()
+    await session.ready
+    return session
+  }
+
+  #open(): SftpSession {
+    const session = new SftpSession(this.#target)
+    this.#session = session
+    void session.broken.then(() => {
+      if (this.#session === session) this.#session = undefined
+    })
+    return session
   }
 
   /** Fills `[at, end)`, asking again behind every short answer. */
@@ -148,6 +157,7 @@ export class SftpFiles implements AsyncDisposable {
       if (answer.type !== Packet.data || answer.body.length < 5)
         throw this.#failed(answer, 'a file became shorter while it was read')
       const data = answer.body.subarray(4, 4 + Math.min(answer.body.readUInt32BE(0), end - at))
+      if (data.length === 0) throw this.#failed(answer, 'a file became shorter while it was read')
       whole.set(data, at)
       at += data.length
     }
@@ -160,10 +170,24 @@ export class SftpFiles implements AsyncDisposable {
 
   #attributes(answer: Answer): SftpAttributes {
     if (answer.type !== Packet.attributes) throw this.#failed(answer, 'cannot be looked at')
-    return readAttributes(answer.body, 0).attributes
+    return this.#parsed(() => readAttributes(answer.body, 0).attributes)
   }
 
-  #names({ type, body }: Answer): SftpListed[] {
+  #names(answer: Answer): SftpListed[] {
+    return this.#parsed(() => this.#parseNames(answer))
+  }
+
+  /** An answer that ends before it has said everything is no answer. */
+  #parsed<T>(parse: () => T): T {
+    try {
+      return parse()
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error
+      throw new StoreUnavailableError(this.#target.name, 'an answer is malformed', { cause: error })
+    }
+  }
+
+  #parseNames({ type, body }: Answer): SftpListed[] {
     if (type !== Packet.name) throw this.#failed({ type, body }, 'cannot be listed')
     const names: SftpListed[] = []
     let at = 4

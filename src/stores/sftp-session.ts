@@ -46,6 +46,8 @@ const MOST_PACKET = 256 * 1024 + 1024
 export class SftpSession {
   /** Settles when the connection cannot be used any more; never rejects. */
   readonly broken: Promise<void>
+  /** Resolves once the other side has answered the greeting. */
+  readonly ready: Promise<void>
   readonly #name: string
   readonly #process: SshProcess
   readonly #waiting = new Map<number, Waiting>()
@@ -54,7 +56,8 @@ export class SftpSession {
   #failure: unknown
   #break: () => void = () => {}
 
-  private constructor(target: SshTarget, process: SshProcess) {
+  constructor(target: SshTarget) {
+    const process = new SshProcess(target, ['-s'], ['sftp'])
     this.#name = target.name
     this.#process = process
     this.broken = new Promise((resolve) => {
@@ -62,12 +65,8 @@ export class SftpSession {
     })
     process.stdout.on('data', (bytes: Buffer) => this.#take(bytes))
     void process.ended.then((error) => this.#fail(error))
-  }
-
-  static async open(target: SshTarget): Promise<SftpSession> {
-    const session = new SftpSession(target, new SshProcess(target, ['-s'], ['sftp']))
-    await session.#greet()
-    return session
+    this.ready = this.#greet()
+    this.ready.catch(() => {})
   }
 
   /** Sends one request; resolves to the answer of whatever type. `parts` are what follows the request id. */

@@ -1,6 +1,6 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import type { Readable, Writable } from 'node:stream'
-import { StoreRefusedError, StoreUnavailableError } from '../errors.ts'
+import { LocationError, StoreRefusedError, StoreUnavailableError } from '../errors.ts'
 import type { Location } from './location.ts'
 
 /** Whom to call, and which folder is meant there. */
@@ -15,6 +15,13 @@ export interface SshTarget {
 
 /** Reads `ssh://[user@]host[:port]/path`, `sftp://…` and `[user@]host:path`; undefined for anything else. */
 export function sshTarget(location: Location): SshTarget | undefined {
+  const target = targetOf(location)
+  // ssh would take such a host for an option, and options may run commands.
+  if (target?.host.startsWith('-')) throw new LocationError(target.name, 'a host cannot start with "-"')
+  return target
+}
+
+function targetOf(location: Location): SshTarget | undefined {
   if (location.kind === 'host') return { name: location.shown, host: location.host, port: '', path: location.path }
   if (location.kind !== 'url') return undefined
   const { username, hostname, port, pathname } = location.url

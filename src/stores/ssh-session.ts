@@ -1,4 +1,4 @@
-import { ProtocolError, StoreUnavailableError } from '../errors.ts'
+import { ChunkCorruptError, ProtocolError, StoreUnavailableError } from '../errors.ts'
 import type { ChunkId } from '../formats/chunk-id.ts'
 import { checkGreetings, encodeMessage, type Message, MessageReader, SERVICE } from '../formats/protocol.ts'
 import { shellWord, SshProcess, type SshTarget } from './ssh-process.ts'
@@ -127,7 +127,18 @@ export class SshSession {
     this.#failure = error
     this.#break()
     this.#process.kill()
-    for (const { reject } of this.#waiting.values()) reject(error)
+    const [first] = this.#waiting.keys()
+    for (const [id, { reject }] of this.#waiting) reject(id === first ? asDamage(id, this.#name, error) : error)
     this.#waiting.clear()
   }
+}
+
+/**
+ * casync checks the chunks of its own store, and ends where one is damaged instead of answering. It works through its
+ * questions in order, so that the first without an answer is the one it means.
+ */
+function asDamage(id: ChunkId, name: string, error: unknown): unknown {
+  if (!(error instanceof StoreUnavailableError) || !/Failed to query store: Bad message/.test(error.reason))
+    return error
+  return new ChunkCorruptError(id, name, 'the other side found it damaged', { cause: error })
 }

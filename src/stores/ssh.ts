@@ -1,15 +1,16 @@
-import { ChunkMissingError, LocationError } from '../errors.ts'
+import { ChunkCorruptError, ChunkMissingError, LocationError } from '../errors.ts'
 import type { ChunkId } from '../formats/chunk-id.ts'
 import type { ReadOptions } from '../read-options.ts'
 import { abandoning } from './abandoning.ts'
 import type { StoreOpener } from './openers.ts'
 import { type SshTarget, sshTarget } from './ssh-process.ts'
-import { SshSession } from './ssh-session.ts'
+import { type Pulled, SshSession } from './ssh-session.ts'
 import type { ChunkStore, UseChunk } from './store.ts'
 
 // One ssh carries many requests, but its remote end answers one after another; a few of them hide each other's waits.
 const MOST_SESSIONS = 4
 const BUSY = 4
+const MOST_SUSPECTS = 1000
 
 export interface SshStoreOptions {
   /** Requests at once, hence never more sessions than that. Default: 10. */
@@ -26,6 +27,9 @@ export class SshStore implements ChunkStore {
   readonly name: string
   readonly #target: SshTarget
   readonly #sessions = new Set<SshSession>()
+  /** Chunks that ended a session, as damaged ones do. Each gets a session of its own, so that no other read suffers. */
+  readonly #suspects = new Set<ChunkId>()
+  readonly #alone = new Set<SshSession>()
   readonly #most: number
   readonly #timeout: number
 
@@ -38,13 +42,7 @@ export class SshStore implements ChunkStore {
 
   async get<T>(id: ChunkId, use: UseChunk<T>, { signal }: ReadOptions = {}): Promise<T> {
     signal?.throwIfAborted()
-    const session = this.#sessionFor(id)
-    const pulled = await abandoning(session.pull(id), {
-      name: this.name,
-      signal,
-      timeout: this.#timeout,
-      onTimeout: () => session.close()
-    })
+    const pulled = await (this.#suspects.has(id) ? this.#pullAlone(id, signal) : this.#pullTogether(id, signal))
     if (pulled === undefined) throw new ChunkMissingError(id, this.name)
     return use(pulled, this.name)
   }
@@ -59,7 +57,34 @@ export class SshStore implements ChunkStore {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const session of this.#sessions) session.close()
+    for (const session of [...this.#sessions, ...this.#alone]) session.close()
+  }
+
+  async #pullTogether(id: ChunkId, signal: AbortSignal | undefined): Promise<Pulled> {
+    try {
+      return await this.#pull(this.#sessionFor(id), id, signal)
+    } catch (error) {
+      if (error instanceof ChunkCorruptError && this.#suspects.size < MOST_SUSPECTS) this.#suspects.add(id)
+      throw error
+    }
+  }
+
+  async #pullAlone(id: ChunkId, signal: AbortSignal | undefined): Promise<Pulled> {
+    const session = new SshSession(this.#target)
+    this.#alone.add(session)
+    try {
+      const pulled = await this.#pull(session, id, signal)
+      this.#suspects.delete(id)
+      return pulled
+    } finally {
+      this.#alone.delete(session)
+      session.close()
+    }
+  }
+
+  #pull(session: SshSession, id: ChunkId, signal: AbortSignal | undefined): Promise<Pulled> {
+    const onTimeout = () => session.close()
+    return abandoning(session.pull(id), { name: this.name, signal, timeout: this.#timeout, onTimeout })
   }
 
   /** The least busy session that would answer; another one when all are busy, or have answered this id before. */

@@ -71,11 +71,12 @@ Host unwelcome
   IdentityFile ${at('other')}
 Host nobody
   Port ${closed}
+Host * !unwelcome
+  IdentityFile ${at('user')}
 Host *
   HostName 127.0.0.1
   Port ${port}
   User ${userInfo().username}
-  IdentityFile ${at('user')}
   IdentitiesOnly yes
   IdentityAgent none
   GlobalKnownHostsFile /dev/null
