@@ -65,7 +65,10 @@ Napi::Value errorFrom(Napi::Env env, const Failure& failure);
 /** What a job that was dropped leaves instead of a result: an Error with code ECANCELED. */
 Napi::Value cancelled(Napi::Env env);
 
-/** Hands a chunk to JavaScript without a copy. */
+/**
+ * Hands a chunk to JavaScript without a copy. V8 counts its size as external memory by itself, and collects the sooner;
+ * telling it once more would count it twice.
+ */
 Napi::Value toUint8Array(Core& core, Napi::Env env, ChunkRef chunk);
 Napi::Value toUint8Array(Napi::Env env, const Digest& digest);
 Napi::Value toUint8Array(Napi::Env env, Bytes bytes);

@@ -27,22 +27,21 @@ class StreamChunker final : public Napi::ObjectWrap<StreamChunker> {
     explicit State(const ChunkSizes& sizes) : chunker(sizes) {}
     Chunker chunker;
     Strand strand;
-    std::atomic<std::size_t> pushes{0};
+    /** Pushes that have not been answered yet; of the main thread. */
+    std::size_t pushes = 0;
   };
 
   struct PushJob final : Job {
     std::shared_ptr<State> state;
     Bytes bytes;
     std::vector<std::uint64_t> ends;
-    void prepare(Scratch&) override {
-      state->chunker.push(bytes, ends);
-      state->pushes -= 1;
-    }
+    void prepare(Scratch&) override { state->chunker.push(bytes, ends); }
   };
 
   struct PushCall final : CallOf<PushJob> {
     using CallOf::CallOf;
     Napi::Value result(Core&) override {
+      work[0].state->pushes -= 1;
       auto ends = Napi::Array::New(Env(), work[0].ends.size());
       for (std::size_t i = 0; i < work[0].ends.size(); i += 1) ends.Set(std::uint32_t(i), double(work[0].ends[i]));
       return ends;

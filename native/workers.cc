@@ -49,6 +49,7 @@ void Workers::submit(Group& group, const std::vector<Job*>& jobs) {
       if (job->strand != nullptr && std::exchange(job->strand->busy, true)) job->strand->waiting.push_back(job);
       else queue.push(job);
     }
+    waiting_ = foreground_.length;
     wake = std::min(idle_, jobs.size());
     std::size_t missing = stopping_ ? 0 : std::min(width_ - threads_.size(), jobs.size() - wake);
     for (; missing > 0; missing -= 1) threads_.emplace_back([this] { run(); });
@@ -66,6 +67,7 @@ void Workers::cancel(Group& group, const std::vector<Job*>& jobs) {
       queue.remove(job);
       dropped += 1;
     }
+    waiting_ = foreground_.length;
   }
   if (dropped == 0) return;
   if (group.left_.fetch_sub(dropped, std::memory_order_acq_rel) == dropped) finished_(&group);
@@ -77,12 +79,14 @@ void Workers::stop() {
     stopping_ = true;
     foreground_ = {};
     background_ = {};
+    waiting_ = 0;
   }
   wake_.notify_all();
   for (auto& thread : threads_) thread.join();
   threads_.clear();
 }
 
+/** Waits until there is something to do; 0 when the threads are to stop. */
 std::size_t Workers::take(Job** taken, Scratch& scratch) {
   std::unique_lock lock(mutex_);
   while (!stopping_ && foreground_.length + background_.length == 0) {
@@ -92,7 +96,10 @@ std::size_t Workers::take(Job** taken, Scratch& scratch) {
     idle_ -= 1;
   }
   if (stopping_) return 0;
-  auto& queue = foreground_.length > 0 ? foreground_ : background_;
+  return takeFrom(foreground_.length > 0 ? foreground_ : background_, taken);
+}
+
+std::size_t Workers::takeFrom(Queue& queue, Job** taken) {
   // An even share: two threads that find eight jobs take four each, for decompression is the larger half.
   const std::size_t share = std::clamp<std::size_t>((queue.length + width_ - 1) / width_, 1, kLanes);
   std::size_t count = 0;
@@ -104,29 +111,49 @@ std::size_t Workers::take(Job** taken, Scratch& scratch) {
     if (!job->lanes) break;
     job = next;
   }
+  waiting_ = foreground_.length;
   return count;
 }
 
 void Workers::run() {
   Scratch scratch;
   Job* taken[kLanes];
-  while (std::size_t count = take(taken, scratch)) {
-    Bytes inputs[kLanes];
-    Digest digests[kLanes];
-    Job* digested[kLanes];
-    std::size_t digesting = 0;
-    for (std::size_t i = 0; i < count; i += 1) {
-      taken[i]->prepare(scratch);
-      if (taken[i]->input.data() == nullptr || !taken[i]->lanes) continue;
-      inputs[digesting] = taken[i]->input;
-      digested[digesting++] = taken[i];
+  while (std::size_t count = take(taken, scratch)) work({taken, count}, scratch);
+}
+
+void Workers::work(std::span<Job*> jobs, Scratch& scratch) {
+  const bool background = jobs[0]->group_->background;
+  Bytes inputs[kLanes];
+  Digest digests[kLanes];
+  Job* digested[kLanes];
+  std::size_t count = 0;
+  for (Job* job : jobs) {
+    job->prepare(scratch);
+    if (background) giveWay(scratch);
+    if (job->input.data() == nullptr || !job->lanes) continue;
+    inputs[count] = job->input;
+    digested[count++] = job;
+  }
+  if (count > 0) digestMany(*digested[0]->lanes, {inputs, count}, digests);
+  for (std::size_t i = 0; i < count; i += 1) digested[i]->digest = digests[i];
+  for (Job* job : jobs) {
+    job->conclude(scratch);
+    finish(job);
+    if (background) giveWay(scratch);
+  }
+}
+
+/** In the middle of background work, does first what somebody waits for. */
+void Workers::giveWay(Scratch& scratch) {
+  Job* taken[kLanes];
+  while (waiting_.load(std::memory_order_relaxed) > 0) {
+    std::size_t count = 0;
+    {
+      std::lock_guard lock(mutex_);
+      if (foreground_.length > 0) count = takeFrom(foreground_, taken);
     }
-    if (digesting > 0) digestMany(*digested[0]->lanes, {inputs, digesting}, digests);
-    for (std::size_t i = 0; i < digesting; i += 1) digested[i]->digest = digests[i];
-    for (std::size_t i = 0; i < count; i += 1) {
-      taken[i]->conclude(scratch);
-      finish(taken[i]);
-    }
+    if (count == 0) return;
+    work({taken, count}, scratch);
   }
 }
 
@@ -145,6 +172,7 @@ void Workers::advance(Strand& strand) {
   Job* next = strand.waiting.front();
   strand.waiting.pop_front();
   (next->group_->background ? background_ : foreground_).push(next);
+  waiting_ = foreground_.length;
 }
 
 }  // namespace cairn

@@ -7,6 +7,7 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -33,7 +34,10 @@ class Job {
  public:
   virtual ~Job() = default;
 
-  /** Up to the digest. Sets `input` when there is something to digest. */
+  /**
+   * Up to the digest. Sets `input` when there is something to digest. Other jobs use the same scratch before `conclude`
+   * does, so nothing may be left in it.
+   */
   virtual void prepare(Scratch& scratch) = 0;
   /** After it: `digest` is that of `input`, if that was set. */
   virtual void conclude(Scratch&) {}
@@ -71,8 +75,9 @@ class Group {
 };
 
 /**
- * A thread per core, started when there is work for it. Foreground jobs overtake background ones. A thread takes as
- * many waiting jobs as fill its share of a lane's width, and never waits for more.
+ * A thread per core, started when there is work for it. Foreground jobs overtake background ones, also in the middle of
+ * several that a thread has taken together. A thread takes its share of what waits, as far as lanes go, and never waits
+ * for more.
  */
 class Workers {
  public:
@@ -103,6 +108,9 @@ class Workers {
 
   void run();
   std::size_t take(Job** taken, Scratch& scratch);
+  std::size_t takeFrom(Queue& queue, Job** taken);
+  void work(std::span<Job*> jobs, Scratch& scratch);
+  void giveWay(Scratch& scratch);
   void finish(Job* job);
   void advance(Strand& strand);
 
@@ -112,6 +120,8 @@ class Workers {
   std::condition_variable wake_;
   Queue foreground_;
   Queue background_;
+  /** Foreground jobs that wait: what a thread may look at without the lock. */
+  std::atomic<std::size_t> waiting_{0};
   std::size_t idle_ = 0;
   std::atomic<bool> stopping_{false};
   std::vector<std::thread> threads_;
