@@ -1,7 +1,10 @@
 import { createRequire } from 'node:module'
 import type { DigestName } from '../formats/chunk-id.ts'
 
-/** Where stored bytes come from: memory, or a file (plain at `path`, else compressed at `path + suffix`). */
+/**
+ * Where stored bytes come from: memory, or a file (plain at `path`, else compressed at `path + suffix`; an empty suffix
+ * stands for no second name). A symlink counts as absent: casync leaves one where it knows that a chunk is missing.
+ */
 export type NativeSource = { bytes: Uint8Array; compressed: boolean } | { path: string; suffix: string }
 
 /** What the plain bytes must be. `id` is 64 hex digits; without `size` only the digest decides (at most 128 MiB). */
@@ -86,8 +89,8 @@ export interface NativeChunker {
  * rejection (or an Error in the place of a batch's result) carries `code`: a system errno name (`ENOENT`, `ENOSPC` …)
  * for files, `CHUNK_INVALID` (with the reason as message) when the bytes are not the chunk, `SOURCE_CHANGED` when a
  * file ends before a chunk of it does, `ECANCELED` after `cancel`. An argument of the wrong type throws at once. Bytes
- * handed in must not be written to, nor their buffer detached, until the call has settled; bytes that come out are the
- * caller's. One batch is one hop, however many chunks it has.
+ * handed in must not be written to, nor their buffer detached, until the call has settled; a descriptor may be closed as
+ * soon as the call has been made. One batch is one hop, however many chunks it has.
  */
 export interface Native {
   /** Decompress (bounded), digest, compare: one hop. Resolves to exactly the plain bytes. */
