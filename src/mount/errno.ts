@@ -1,11 +1,11 @@
 import { constants } from 'node:os'
-import { CairnError, PathKindError, type ErrorCode } from '../errors.ts'
+import { CairnError, PathKindError, type ErrorCode, type SnapshotErrorCode } from '../errors.ts'
 import { FilesystemError } from './filesystem.ts'
 
 const { EINTR, EINVAL, EIO, EISDIR, ENOENT, ENOTDIR } = constants.errno
 
 /** A new ErrorCode does not compile until someone decides what the kernel hears. */
-const ERRNO: Record<ErrorCode, number> = {
+const ERRNO: Record<Exclude<ErrorCode, SnapshotErrorCode>, number> & Partial<Record<SnapshotErrorCode, number>> = {
   CHUNK_MISSING: EIO,
   CHUNK_CORRUPT: EIO,
   FORMAT_INVALID: EIO,
@@ -23,7 +23,11 @@ const ERRNO: Record<ErrorCode, number> = {
   FILE_FAILED: EIO,
   MOUNT_REFUSED: EIO,
   MOUNT_BUSY: EIO,
-  OPTION_INVALID: EINVAL
+  OPTION_INVALID: EINVAL,
+  // What else may be wrong with sets of snapshots is an I/O error.
+  SET_NOT_FOUND: ENOENT,
+  MEMBER_NOT_FOUND: ENOENT,
+  NAME_MISSING: ENOENT
 }
 
 const WRONG_KIND: Record<PathKindError['wanted'], number> = {

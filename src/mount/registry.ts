@@ -3,6 +3,7 @@ import { lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { MountRefusedError } from '../errors.ts'
+import { mountAt } from './mount-table.ts'
 
 /** What is remembered of a mount of ours while it lives, so that a killed process can be told from a living one. */
 export interface RegisteredMount {
@@ -30,6 +31,7 @@ export function registryDirectory(environment: NodeJS.ProcessEnv = process.env):
 /** Remembers a mount of this process; resolves to what forgets it again. */
 export async function registerMount(mount: Omit<RegisteredMount, 'pid' | 'started'>): Promise<() => Promise<void>> {
   const directory = await openDirectory(mount.mountPoint)
+  await forgetGone()
   const path = join(directory, fileName(mount.mountPoint))
   const entry: RegisteredMount = { ...mount, pid: process.pid, started: (await startTime(process.pid)) ?? '' }
   const draft = `${path}.${process.pid}`
@@ -57,6 +59,15 @@ export async function registeredMounts(): Promise<RegisteredMount[]> {
 /** Forgets a mount point whose process is gone. */
 export async function forgetMount(mountPoint: string): Promise<void> {
   await rm(registryPath(mountPoint), { force: true })
+}
+
+/** Forgets what killed processes left, where their mounts are gone as well. */
+async function forgetGone(): Promise<void> {
+  for (const known of await registeredMounts()) {
+    if (await isServed(known)) continue
+    const left = (await mountAt(known.mountPoint))?.device === known.device
+    if (!left) await forgetMount(known.mountPoint)
+  }
 }
 
 /** Whether the process that made this mount still runs. */

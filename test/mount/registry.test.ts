@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
@@ -10,7 +10,8 @@ import {
   registeredMount,
   registeredMounts,
   registerMount,
-  registryDirectory
+  registryDirectory,
+  registryPath
 } from '../../src/mount/registry.ts'
 
 test('a mount is remembered while it lives', async (t) => {
@@ -43,6 +44,17 @@ test('a process that has ended serves nothing', async (t) => {
   await once(child, 'exit')
   const dead = { mountPoint: '/m', pid: child.pid!, started: '1', transport: 'session', source: '', device: '' }
   t.false(await isServed(dead))
+})
+
+test('what killed processes left is forgotten once its mount is gone', async (t) => {
+  const [dead, alive] = ['/dead/cairn', '/alive/cairn']
+  await registerMount({ mountPoint: dead, transport: 'session', source: 'a', device: '0:0' })
+  const entry = await registeredMount(dead)
+  await writeFile(registryPath(dead), JSON.stringify({ ...entry, started: '1' }))
+  const forget = await registerMount({ mountPoint: alive, transport: 'session', source: 'b', device: '0:0' })
+  t.is(await registeredMount(dead), undefined)
+  t.not(await registeredMount(alive), undefined)
+  await forget()
 })
 
 test('root looks in one place, whatever his environment says', (t) => {
