@@ -2,7 +2,8 @@ import type { FileHandle } from 'node:fs/promises'
 import type { IndexTable } from '../formats/index-table.ts'
 import { attempt } from '../chunking/file-failure.ts'
 
-const AT_ONCE = 1024 * 1024
+// What is read stays in the core's own cache until it is written.
+const AT_ONCE = 256 * 1024
 
 /** Copies bytes within an open file; the two places do not overlap. */
 export async function copyWithin(

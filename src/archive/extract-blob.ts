@@ -3,7 +3,7 @@ import type { IndexTable } from '../formats/index-table.ts'
 import type { ProgressOptions, ReadOptions } from '../read-options.ts'
 import { isLocated, type ChunkStore } from '../stores/store.ts'
 import { deviceInPlace, fileInPlace, freshTarget, kindOfTarget, type BlobTarget } from './blob-target.ts'
-import { copyRuns, copyWithin, writeZeros } from './copy-rows.ts'
+import { copyRuns, copyWithin, writeZeros, type CopyRun } from './copy-rows.ts'
 import { eachOf, inGroups } from './each-of.ts'
 import { Deed, planExtraction, type ExtractPlan } from './extract-plan.ts'
 import { countOrigin, emptyExtractStats, type ExtractStats, type Origin } from './extract-stats.ts'
@@ -60,6 +60,9 @@ async function openTarget(path: string, size: number, inPlace: boolean): Promise
 const GROUP = 64
 const GROUPS_AT_ONCE = 3
 
+// As many as Node has threads for files.
+const COPIES_AT_ONCE = 4
+
 /** The steps of one extraction, and what they have come to. */
 class Extraction {
   readonly stats = emptyExtractStats()
@@ -97,11 +100,11 @@ class Extraction {
   async copy(signal: AbortSignal | undefined): Promise<void> {
     const { handle, path } = this.target
     const runs = copyRuns(this.table, (row) => this.plan.deeds[row] === Deed.copy, this.plan.sourceOf)
-    for (const run of runs) {
-      signal?.throwIfAborted()
+    const copy = async (run: CopyRun) => {
       await copyWithin(handle, path, run)
       this.#count('copied', run.size, run.rows)
     }
+    await eachOf(runs, COPIES_AT_ONCE, copy, { signal })
   }
 
   async writeZeros(signal: AbortSignal | undefined): Promise<void> {
