@@ -44,8 +44,9 @@ class TemporaryFile {
       }
       if (errno == EEXIST) continue;
       if (errno != ENOENT) return Failure::System(errno, "open", name);
+      if (::mkdir(directory_.c_str(), 0777) == 0 || errno == EEXIST) continue;
+      if (errno != ENOENT) return Failure::System(errno, "mkdir", directory_);
       if (::mkdir(store.c_str(), 0777) != 0 && errno != EEXIST) return Failure::System(errno, "mkdir", store);
-      if (::mkdir(directory_.c_str(), 0777) != 0 && errno != EEXIST) return Failure::System(errno, "mkdir", directory_);
     }
     return Failure::System(ENOENT, "open", base);
   }
