@@ -32,8 +32,8 @@ export interface OpenBackupOptions extends OpenIndexOptions, Omit<OpenStoresOpti
   chunkCache?: ChunkCache | undefined
   /** Stands between the readers and the chunks: what tells of every failure, for one. Default: nothing. */
   wrapSource?: ((source: CachedSource) => CachedSource) | undefined
-  /** Ask the stores for one chunk of a blob first, so that a wrong address is not found out by the first reader. Default: false. */
-  probe?: boolean | undefined
+  /** Opens the stores. Default: `openStores`; another one may exchange them later. */
+  openChunks?: ((options: OpenStoresOptions) => Promise<ChunkStore>) | undefined
 }
 
 interface Common extends AsyncDisposable {
@@ -70,8 +70,7 @@ export async function openBackup(location: string, options: OpenBackupOptions = 
   if (kind === 'archive') return openArchive(location, options)
   const stores = options.stores?.length ? options.stores : [defaultStore(location)]
   for (const store of stores) checkLocation(store)
-  const table = await openIndex(location, options)
-  const store = await openStores({ ...options, stores })
+  const { table, store } = await openBoth(location, { ...options, stores })
   const { maxBytes, chunkCache: cache, concurrency } = options
   const plain = chunkSource(store, { maxBytes, cache, concurrency })
   const source = options.wrapSource?.(plain) ?? plain
@@ -80,12 +79,26 @@ export async function openBackup(location: string, options: OpenBackupOptions = 
   const common = { name, reader, table, store, source, [Symbol.asyncDispose]: () => reader[Symbol.asyncDispose]() }
   try {
     if (kind === 'tree') return { ...common, kind, tree: await openIndexedTree(reader, options) }
-    if (options.probe) await probe(store, table, options)
+    if (options.probe) void lookForOne(store, table, options)
     return { ...common, kind }
   } catch (error) {
     await reader[Symbol.asyncDispose]()
     throw error
   }
+}
+
+/** The index and the stores side by side: each may be many round trips away. What is wrong with the index is told first. */
+async function openBoth(
+  location: string,
+  options: OpenBackupOptions & OpenStoresOptions
+): Promise<{ table: IndexTable; store: ChunkStore }> {
+  const [table, store] = await Promise.allSettled([
+    openIndex(location, options),
+    (options.openChunks ?? openStores)(options)
+  ])
+  if (table.status === 'fulfilled' && store.status === 'fulfilled') return { table: table.value, store: store.value }
+  if (store.status === 'fulfilled') await store.value[Symbol.asyncDispose]()
+  throw table.status === 'rejected' ? table.reason : (store as PromiseRejectedResult).reason
 }
 
 /** What the extension says: `.caibx`, `.caidx` or `.catar`. Throws OptionError where it says nothing. */
@@ -139,11 +152,16 @@ function openTree(reader: RandomReader, { signal }: ReadOptions): Promise<CatarT
 }
 
 /** Asks for the first chunk that has to be fetched. That it is missing is said, and left to whoever reads it. */
-async function probe(store: ChunkStore, table: IndexTable, { signal, onNotice }: OpenBackupOptions): Promise<void> {
+async function lookForOne(
+  store: ChunkStore,
+  table: IndexTable,
+  { signal, onNotice }: OpenBackupOptions
+): Promise<void> {
   for (let i = 0; i < Math.min(table.count, 16); i += 1) {
     const chunk = table.chunkAt(i)
     if (await isZeroChunk(chunk)) continue
-    if (!(await store.has(chunk.id, { signal }))) onNotice?.(`chunk ${chunk.id} is not in ${store.name}`, undefined)
+    const found = await store.has(chunk.id, { signal }).catch(() => true)
+    if (!found) onNotice?.(`chunk ${chunk.id} is not in ${store.name}`, undefined)
     return
   }
 }

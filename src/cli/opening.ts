@@ -14,6 +14,7 @@ import { openWritableStore, type OpenStoreOptions } from '../stores/open-store.t
 import type { WritableStore } from '../stores/store.ts'
 import { type Globals, UsageError } from './command.ts'
 import { notice } from './notices.ts'
+import { openingStoreFile } from './store-file.ts'
 import { type CacheValues, type RemoteValues, storeOptionsOf } from './store-options.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -44,13 +45,23 @@ export async function openTable(opening: Opening, location: string): Promise<Ind
 export type BackupValues = RemoteValues & {
   readonly store: readonly string[]
   readonly what: BackupKind | undefined
+  readonly storeFile?: string | undefined
 } & Partial<CacheValues> & { readonly cacheSize?: number }
 
 /** What the connection of `opening` makes of its store and cache options. */
 export async function backupOptions(opening: Opening<BackupValues>, index: string): Promise<OpenBackupOptions> {
-  const { store, cache, cacheLimit, cacheRepair, cacheSize, what } = opening.values
-  const speaking = { ...(await connection(opening)), ...piped(opening, index) }
-  return { ...speaking, stores: store, cache, cacheLimit, cacheRepair, maxBytes: cacheSize, what }
+  const { store, storeFile, cache, cacheLimit, cacheRepair, cacheSize, what } = opening.values
+  const speaking = { ...(await connection(opening)), ...piped(opening, index), probe: true }
+  return {
+    ...speaking,
+    stores: store,
+    ...(storeFile !== undefined && { openChunks: openingStoreFile(opening, storeFile) }),
+    cache,
+    cacheLimit,
+    cacheRepair,
+    maxBytes: cacheSize,
+    what
+  }
 }
 
 /** The kind that `--what` says, else the extension; of standard input, which has none, `piped`. */
@@ -74,7 +85,7 @@ export async function openTarget(
   index: string
 ): Promise<WritableStore> {
   const { store } = opening.values
-  return openWritableStore(store ?? defaultStore(index), await connection(opening))
+  return openWritableStore(store ?? defaultStore(index), { ...(await connection(opening)), probe: true })
 }
 
 /** Where an index called `-` is read from. */

@@ -14,9 +14,11 @@ export function processTerminal(): { terminal: Terminal; end: (code: number) => 
   const stop = (signal: NodeJS.Signals) =>
     interruption.abort(new DOMException(`interrupted by ${signal}`, 'AbortError'))
   let listener: (signal: NodeJS.Signals) => void = stop
+  let reload: (() => void) | undefined
   let heard = 0
   for (const name of SIGNALS) {
     process.on(name, (signal: NodeJS.Signals) => {
+      if (signal === 'SIGHUP' && reload !== undefined) return reload()
       heard += 1
       if (heard > PATIENCE) process.exit(130)
       listener(signal)
@@ -36,6 +38,10 @@ export function processTerminal(): { terminal: Terminal; end: (code: number) => 
     onInterrupt(other) {
       listener = other
       return () => (listener = stop)
+    },
+    onReload(other) {
+      reload = other
+      return () => (reload = undefined)
     }
   }
   return { terminal, end }

@@ -15,6 +15,8 @@ export interface Terminal {
    * back. For commands that have something better to do than to stop: a mount that is busy.
    */
   onInterrupt(listener: (signal: NodeJS.Signals) => void): () => void
+  /** From now on SIGHUP tells `listener` to read its files again, and nothing else. Returns how to go back. */
+  onReload(listener: () => void): () => void
 }
 
 /** Standard output did not take the data. `errno` is EPIPE when its reader has left. */

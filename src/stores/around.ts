@@ -10,6 +10,9 @@ export function aroundStore<S extends ChunkStore>(store: S, run: RunRequest): S 
     name: store.name,
     get: async (id, use, options = {}) => run(() => store.get(id, use, options), options),
     has: async (id, options = {}) => run(() => store.has(id, options), options),
+    ...(store.probe !== undefined && {
+      probe: async (options: ReadOptions = {}) => run(() => store.probe!(options), options)
+    }),
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]()
   }
   if (!isWritable(store)) return reads as S

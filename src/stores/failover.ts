@@ -48,6 +48,17 @@ export class FailoverGroup implements ChunkStore {
     return this.#ask((store) => store.has(id, options), options)
   }
 
+  /** Rejects only when no member answers. Those that do not are passed over from the beginning. */
+  async probe(options?: ReadOptions): Promise<void> {
+    const answers = await Promise.allSettled(this.#members.map(async ({ store }) => store.probe?.(options)))
+    options?.signal?.throwIfAborted()
+    const failures = answers.map((answer) => (answer.status === 'rejected' ? (answer.reason as unknown) : undefined))
+    for (const [i, failure] of failures.entries()) {
+      if (isFailure(failure)) this.#passOver(this.#members[i]!, failure)
+    }
+    if (failures.every((failure) => failure !== undefined)) throw failures[0]
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#members.map(({ store }) => store[Symbol.asyncDispose]()))
   }

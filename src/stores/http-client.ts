@@ -149,6 +149,9 @@ export class HttpClient implements AsyncDisposable {
     if (isCertificateProblem(code)) {
       return new StoreRefusedError(this.#name, `its certificate is not trusted: ${message} (${code})`, { cause: error })
     }
+    if (/^Redirect loop/.test(message)) {
+      return new StoreRefusedError(this.#name, 'it redirects in a circle', { cause: error })
+    }
     return this.#unavailable(connectionFailure(hostAndPort(url), error), error)
   }
 }

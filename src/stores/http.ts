@@ -4,6 +4,7 @@ import type { ReadOptions } from '../read-options.ts'
 import { type HttpAnswer, HttpClient, type HttpMethod } from './http-client.ts'
 import { refusal } from './http-failures.ts'
 import type { StoreOpener } from './openers.ts'
+import { NO_CHUNK } from './probe.ts'
 import type { UseChunk, WritableStore } from './store.ts'
 
 // casync's own limit for a chunk, stored or plain.
@@ -43,6 +44,10 @@ export class HttpStore implements WritableStore {
     const answer = await this.#send('PUT', id, { signal, body: stored, contentType: 'application/octet-stream' })
     if (answer.status >= 200 && answer.status < 300) return true
     throw refusal(this.name, answer)
+  }
+
+  async probe(options?: ReadOptions): Promise<void> {
+    await this.has(NO_CHUNK, options)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

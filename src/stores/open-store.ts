@@ -4,8 +4,9 @@ import { CachedStore } from './cached.ts'
 import { FailoverGroup } from './failover.ts'
 import { limited } from './limited.ts'
 import { LocalStore } from './local.ts'
-import { type Location, parseLocation, splitFailover } from './location.ts'
+import { type Location, parseLocation, shownLocation, splitFailover } from './location.ts'
 import { type OpenerOptions, openerKey, OPENERS } from './openers.ts'
+import { probeStores } from './probe.ts'
 import { retrying } from './retrying.ts'
 import { routed } from './routed.ts'
 import type { StoreOptions } from './store-options.ts'
@@ -13,6 +14,8 @@ import { type ChunkStore, isWritable, type WritableStore } from './store.ts'
 
 export interface OpenStoreOptions extends StoreOptions {
   signal?: AbortSignal | undefined
+  /** Ask the stores whether they can be spoken to, so that a wrong address is not found out by the first reader. Default: false. */
+  probe?: boolean | undefined
   /** What configuration says about one location; it yields to the options given here. */
   configured?: ((location: string) => StoreOptions) | undefined
 }
@@ -33,10 +36,13 @@ export async function openStores(all: OpenStoresOptions): Promise<ChunkStore> {
   const { stores, cache, cacheLimit, cacheRepair, ...options } = all
   if (stores.length === 0) throw new LocationError('""', 'no store is given')
   for (const text of cache === undefined ? stores : [...stores, cache]) checkLocation(text)
-  const store = routed(await openAll(stores, (text) => openStore(text, options)), options)
-  if (cache === undefined) return store
+  const opened = await openAll(stores, (text) => openStore(text, { ...options, probe: false }))
+  const store = routed(opened, options)
   try {
-    const kept = await openCache(cache, cacheLimit, options)
+    const { probe = false, signal, onNotice } = options
+    if (probe) await probeStores(opened, { replaceable: cache !== undefined, signal, onNotice })
+    if (cache === undefined) return store
+    const kept = await openCache(cache, cacheLimit, { ...options, probe: false })
     return new CachedStore(store, kept, { repair: cacheRepair, onNotice: options.onNotice })
   } catch (error) {
     await store[Symbol.asyncDispose]()
@@ -48,19 +54,30 @@ export async function openStores(all: OpenStoresOptions): Promise<ChunkStore> {
 export async function openStore(text: string, options: OpenStoreOptions = {}): Promise<ChunkStore> {
   const members = checkLocation(text)
   const opened = await openAll(members, (member) => openMember(member, options))
-  return opened.length === 1 ? opened[0]! : new FailoverGroup(opened, { onNotice: options.onNotice })
+  const store = opened.length === 1 ? opened[0]! : new FailoverGroup(opened, { onNotice: options.onNotice })
+  return options.probe ? probed(store, options) : store
 }
 
 /** Opens one store for writing. A local one is made when it is not there. */
 export async function openWritableStore(text: string, options: OpenStoreOptions = {}): Promise<WritableStore> {
   const [location, ...others] = checkLocation(text)
   if (location === undefined || others.length > 0) {
-    throw new LocationError(text, 'a failover group cannot be written to')
+    throw new LocationError(shownLocation(text), 'a failover group cannot be written to')
   }
   const store = await openMember(location, { ...options, writable: true })
-  if (isWritable(store)) return store
+  if (isWritable(store)) return options.probe ? probed(store, options) : store
   await store[Symbol.asyncDispose]()
   throw new StoreInvalidError(store.name, 'cannot be written to')
+}
+
+async function probed<S extends ChunkStore>(store: S, { signal, onNotice }: OpenStoreOptions): Promise<S> {
+  try {
+    await probeStores([store], { signal, onNotice })
+    return store
+  } catch (error) {
+    await store[Symbol.asyncDispose]()
+    throw error
+  }
 }
 
 /** The members of a location, every one of a kind that we can open. Throws LocationError, and touches nothing. */
@@ -77,7 +94,7 @@ export function checkLocation(text: string): readonly Location[] {
 
 async function openMember(
   location: Location,
-  { configured, ...options }: OpenStoreOptions & OpenerOptions
+  { configured, probe: _, ...options }: OpenStoreOptions & OpenerOptions
 ): Promise<ChunkStore> {
   options.signal?.throwIfAborted()
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))

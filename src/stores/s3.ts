@@ -2,6 +2,7 @@ import { ChunkMissingError } from '../errors.ts'
 import { type ChunkId, chunkPath } from '../formats/chunk-id.ts'
 import type { ReadOptions } from '../read-options.ts'
 import type { StoreOpener } from './openers.ts'
+import { NO_CHUNK } from './probe.ts'
 import { S3Bucket, s3Place } from './s3-bucket.ts'
 import type { PrunableStore, StoredEntry, UseChunk } from './store.ts'
 
@@ -44,6 +45,11 @@ export class S3Store implements PrunableStore {
 
   remove(id: ChunkId, options?: ReadOptions): Promise<void> {
     return this.#bucket.remove(this.#key(id), options)
+  }
+
+  async probe(options?: ReadOptions): Promise<void> {
+    // The answer to HEAD would not say what is wrong.
+    await this.#bucket.read(this.#key(NO_CHUNK), MOST_STORED, options)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

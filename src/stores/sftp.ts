@@ -1,4 +1,4 @@
-import { ChunkMissingError, LocationError } from '../errors.ts'
+import { ChunkMissingError, LocationError, StoreInvalidError } from '../errors.ts'
 import { type ChunkId, chunkPath } from '../formats/chunk-id.ts'
 import type { ReadOptions } from '../read-options.ts'
 import { abandoning } from './abandoning.ts'
@@ -16,8 +16,16 @@ export class SftpStore implements PrunableStore {
   readonly #files: SftpFiles
   readonly #root: string
   readonly #timeout: number
+  /** The directory is made with the first chunk where it is not there. */
+  readonly #mayBeMade: boolean
 
-  constructor(name: string, root: string, files: SftpFiles, { uncompressed = false, timeout = 60_000 } = {}) {
+  constructor(
+    name: string,
+    root: string,
+    files: SftpFiles,
+    { uncompressed = false, timeout = 60_000, writable = false } = {}
+  ) {
+    this.#mayBeMade = writable
     this.name = name
     this.compressed = !uncompressed
     this.#root = root.replace(/\/+$/, '')
@@ -59,6 +67,12 @@ export class SftpStore implements PrunableStore {
     await this.#within(options, this.#files.remove(this.#path(id)))
   }
 
+  async probe(options?: ReadOptions): Promise<void> {
+    const found = await this.#within(options, this.#files.stat(this.#root || '/'))
+    if (found === undefined && !this.#mayBeMade) throw new StoreInvalidError(this.name, 'does not exist')
+    if (found?.directory === false) throw new StoreInvalidError(this.name, 'is not a directory')
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#files[Symbol.asyncDispose]()
   }
@@ -83,11 +97,12 @@ export class SftpStore implements PrunableStore {
 }
 
 /** Opens `sftp://[user@]host[:port]/path`; ssh is run when the first chunk is asked for. */
-export const openSftpStore: StoreOpener = async (location, { uncompressed, timeout }) => {
+export const openSftpStore: StoreOpener = async (location, { uncompressed, timeout, writable = false }) => {
   const target = sshTarget(location)
   if (target === undefined) throw new LocationError(location.shown, 'is not an SFTP URL')
   return new SftpStore(target.name, target.path, new SftpFiles(target), {
     uncompressed: uncompressed ?? false,
+    writable,
     ...(timeout !== undefined && { timeout })
   })
 }

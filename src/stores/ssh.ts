@@ -3,6 +3,7 @@ import type { ChunkId } from '../formats/chunk-id.ts'
 import type { ReadOptions } from '../read-options.ts'
 import { abandoning } from './abandoning.ts'
 import type { StoreOpener } from './openers.ts'
+import { NO_CHUNK } from './probe.ts'
 import { type SshTarget, sshTarget } from './ssh-process.ts'
 import { type Pulled, SshSession } from './ssh-session.ts'
 import type { ChunkStore, UseChunk } from './store.ts'
@@ -54,6 +55,10 @@ export class SshStore implements ChunkStore {
       if (error instanceof ChunkMissingError) return false
       throw error
     }
+  }
+
+  async probe(options?: ReadOptions): Promise<void> {
+    await this.has(NO_CHUNK, options)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -33,6 +33,12 @@ export interface ChunkStore extends AsyncDisposable {
 
   /** Whether the chunk is there, as far as can be told without reading it. Rejects like `get`, but never as missing. */
   has(id: ChunkId, options?: ReadOptions): Promise<boolean>
+
+  /**
+   * Finds out whether the store can be spoken to at all, in one request or two: an address, a credential or a certificate
+   * that is wrong rejects here. Stores without it were looked at when they were opened.
+   */
+  probe?(options?: ReadOptions): Promise<void>
 }
 
 /** A store that also takes chunks. */

@@ -10,6 +10,7 @@ export class FakeTerminal implements Terminal {
   broken: string | undefined
   readonly #out: Uint8Array[] = []
   errors = ''
+  #reload: (() => void) | undefined
   #listener: ((signal: NodeJS.Signals) => void) | undefined
 
   constructor(input: readonly Uint8Array[] = []) {
@@ -38,6 +39,16 @@ export class FakeTerminal implements Terminal {
   onInterrupt(listener: (signal: NodeJS.Signals) => void): () => void {
     this.#listener = listener
     return () => (this.#listener = undefined)
+  }
+
+  onReload(listener: () => void): () => void {
+    this.#reload = listener
+    return () => (this.#reload = undefined)
+  }
+
+  /** What the administrator does with SIGHUP. */
+  reload(): void {
+    this.#reload?.()
   }
 
   /** What the user does with Ctrl-C, or the system with SIGTERM. */

@@ -3,6 +3,7 @@ import { command, UsageError } from '../command.ts'
 import { backupOptions, kindOf, openTree } from '../opening.ts'
 import { defaulting, single } from '../options.ts'
 import { parseSize } from '../quantities.ts'
+import { storeFileOption } from '../store-file.ts'
 import { cacheOptions, cacheSizeOption, storeOptions, whatOption } from '../store-options.ts'
 import type { Terminal } from '../terminal.ts'
 import { findFile } from '../tree-paths.ts'
@@ -20,6 +21,7 @@ the paths does not exist or is not a regular file.`,
   ],
   options: {
     ...storeOptions,
+    ...storeFileOption,
     ...cacheOptions,
     ...cacheSizeOption,
     ...whatOption,

@@ -7,10 +7,12 @@ import { backupOptions, kindOf, openTree } from '../opening.ts'
 import { flag, type ValuesOf } from '../options.ts'
 import { withProgress } from '../progress.ts'
 import { formatSize } from '../quantities.ts'
+import { storeFileOption } from '../store-file.ts'
 import { cacheOptions, cacheSizeOption, storeOptions, whatOption } from '../store-options.ts'
 
 const options = {
   ...storeOptions,
+  ...storeFileOption,
   ...cacheOptions,
   ...cacheSizeOption,
   ...whatOption,

@@ -25,14 +25,16 @@ import { detail, notice } from '../notices.ts'
 import { backupOptions } from '../opening.ts'
 import { defaulting, flag, oneOf, repeated, single, text, type ValuesOf } from '../options.ts'
 import { parseDuration } from '../quantities.ts'
-import { treeTableFor } from '../tree-tables.ts'
+import { storeFileOption } from '../store-file.ts'
 import { cacheOptions, cacheSizeOption, storeOptions, whatOption } from '../store-options.ts'
 import type { Terminal } from '../terminal.ts'
+import { treeTableFor } from '../tree-tables.ts'
 
 const transports = TRANSPORTS.map(({ name }) => name)
 
 const options = {
   ...storeOptions,
+  ...storeFileOption,
   ...cacheOptions,
   ...cacheSizeOption,
   ...whatOption,
@@ -106,7 +108,6 @@ async function serve(invocation: Mounting, onReady?: () => Promise<void>): Promi
   await using backup = await openBackup(index, {
     ...(await backupOptions(invocation, index)),
     what: values.what ?? (index === '-' ? 'blob' : backupKind(index)),
-    probe: true,
     wrapSource: (source) => reportingFailures(source, problems)
   })
   const filesystem = await filesystemOf(backup, index, values.name)
@@ -178,7 +179,8 @@ function redirected(terminal: Terminal, err: (text: string) => void): Terminal {
     input: (async function* () {})(),
     signal: terminal.signal,
     watched: false,
-    onInterrupt: (listener) => terminal.onInterrupt(listener)
+    onInterrupt: (listener) => terminal.onInterrupt(listener),
+    onReload: (listener) => terminal.onReload(listener)
   }
 }
 

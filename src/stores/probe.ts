@@ -1,0 +1,32 @@
+import { CairnError } from '../errors.ts'
+import type { ChunkId } from '../formats/chunk-id.ts'
+import type { ReadOptions } from '../read-options.ts'
+import type { OnNotice } from './store-options.ts'
+import type { ChunkStore } from './store.ts'
+
+/** No bytes have this digest, as far as anybody will ever know: asking for it costs no chunk. */
+export const NO_CHUNK = '0'.repeat(64) as ChunkId
+
+export interface ProbeOptions extends ReadOptions {
+  /** Somebody else, such as a cache, may stand in for stores that do not answer. */
+  replaceable?: boolean
+  onNotice?: OnNotice | undefined
+}
+
+/**
+ * Asks every store side by side whether it can be spoken to. Rejects when none can; what is wrong with some of them is
+ * told, and the others go on.
+ */
+export async function probeStores(
+  stores: readonly ChunkStore[],
+  { signal, replaceable = false, onNotice }: ProbeOptions = {}
+): Promise<void> {
+  const answers = await Promise.allSettled(stores.map(async (store) => store.probe?.({ signal })))
+  const failures = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason as unknown] : []))
+  signal?.throwIfAborted()
+  if (failures.length === stores.length && !replaceable) throw failures[0]
+  for (const failure of failures) {
+    if (!(failure instanceof CairnError)) throw failure
+    onNotice?.(failure.message, failure)
+  }
+}
