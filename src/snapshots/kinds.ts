@@ -4,6 +4,7 @@ import type { IndexTable } from '../formats/index-table.ts'
 import type { RandomReader } from '../reader/random-reader.ts'
 import type { ReadOptions } from '../read-options.ts'
 import type { ChunkStore } from '../stores/store.ts'
+import { kvKind } from './kv/kind.ts'
 import type { Entry, KindName, Member } from './manifest.ts'
 
 /** An entry, open for reading. Every byte is checked before anybody sees it. */
@@ -38,11 +39,4 @@ const tree: Kind = {
   }
 }
 
-const kv: Kind = {
-  shape: 'directory',
-  async stage(member) {
-    throw new Error(`${member.source}: key-value members cannot be restored yet`)
-  }
-}
-
-export const KINDS: Record<KindName, Kind> = { tree, blob, stream: blob, kv }
+export const KINDS: Record<KindName, Kind> = { tree, blob, stream: blob, kv: kvKind }

@@ -68,6 +68,8 @@ const ManifestSchema = v.strictObject({
   members: v.array(MemberSchema),
   content_id: v.pipe(v.string(), v.regex(/^sha256:[0-9a-f]{64}$/)),
   prev_manifest_sha256: v.nullable(Sha256),
+  /** The parent's id here, which tells a forgotten parent from an edited one. Absent from what was imported. */
+  prev_set: v.optional(Size),
   supersedes: v.array(Sha256)
 })
 

@@ -46,7 +46,8 @@ export interface CatalogueChange {
   readonly kind: 'commit' | 'update' | 'forget'
   readonly id: number
   readonly name: string
-  readonly manifest: Manifest
+  /** Undefined of a broken set that was forgotten. */
+  readonly manifest: Manifest | undefined
 }
 
 /** Told of every change once it is durable. A failure does not undo the change; it becomes a warning. */

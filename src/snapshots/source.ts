@@ -1,4 +1,5 @@
 import type { ByteSource } from '../chunking/byte-source.ts'
+import type { DigestName } from '../formats/chunk-id.ts'
 import type { ReadOptions } from '../read-options.ts'
 import type { Compat, KindName } from './manifest.ts'
 
@@ -11,6 +12,8 @@ export interface Estimate {
 /** What a source is told at every phase of a capture. */
 export interface CaptureContext {
   readonly set: { readonly id: number; readonly name: string }
+  /** What names the repository's chunks. */
+  readonly digest: DigestName
   readonly signal: AbortSignal
   /** For what the set's reader ought to know, and what is no failure. */
   warn(sentence: string): void

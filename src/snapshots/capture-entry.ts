@@ -1,0 +1,100 @@
+import { rename, stat, unlink, utimes, open } from 'node:fs/promises'
+import type { ByteSource } from '../chunking/byte-source.ts'
+import { indexSource } from '../chunking/index-source.ts'
+import { storageFor } from '../archive/storage-for.ts'
+import { digestOf } from '../formats/feature-flags.ts'
+import { encodeIndex } from '../formats/index-file.ts'
+import type { ProgressOptions, ReadOptions } from '../read-options.ts'
+import { ignoreAbsent, naming, syncDirectory, temporaryBeside } from './atomic-files.ts'
+import { sha256 } from './canonical-json.ts'
+import type { Entry } from './manifest.ts'
+import { PartHasher } from './part-hasher.ts'
+import type { Repository } from './repository.ts'
+import { settleChunks } from './settle-chunks.ts'
+import { beforeStep } from './steps.ts'
+
+export interface EntryOptions extends ReadOptions, ProgressOptions {
+  /** Of the index; its digest names the chunks. */
+  readonly featureFlags: bigint
+  /** `.caidx` where the stream is an archive. */
+  readonly extension: 'caidx' | 'caibx'
+  readonly height: bigint
+  readonly since: bigint
+  readonly version: bigint
+}
+
+export interface CapturedEntry {
+  readonly entry: Entry
+  /** Plain bytes of chunks that the store did not have. */
+  readonly newBytes: number
+}
+
+/**
+ * Stores a stream as chunks and publishes its index. When this resolves, chunks and index are on disk and every chunk
+ * has been seen there; nothing refers to them yet, so that a failure at any point leaves only what gc takes away.
+ */
+export async function captureEntry(
+  repository: Repository,
+  source: ByteSource,
+  { featureFlags, extension, height, since, version, signal, onProgress }: EntryOptions
+): Promise<CapturedEntry> {
+  const { config } = repository
+  const store = await repository.store()
+  const begun = Date.now()
+  const storage = storageFor(store, { digest: digestOf(featureFlags) })
+  const parts = new PartHasher(since === 0n ? 'base' : `inc_${since}`, config.part_size)
+  let hashed: Promise<void> = Promise.resolve()
+  const { table } = await indexSource(
+    source,
+    async (run, stop) => {
+      const bytes = run.bytes.subarray(0, run.ends.at(-1) ?? 0)
+      hashed = hashed.then(() => parts.update(bytes))
+      // The memory goes round once both have looked at it.
+      const [stored, digested] = await Promise.allSettled([storage.store(run, stop), hashed])
+      if (stored.status === 'rejected') throw stored.reason
+      if (digested.status === 'rejected') throw digested.reason
+      return stored.value
+    },
+    { featureFlags, sizes: config.chunker, digestWhole: false, signal, onProgress }
+  )
+  await settleChunks(store, table, { begun, newChunks: storage.stats.newChunks, signal })
+  const bytes = encodeIndex(table)
+  const name = `${sha256(bytes)}.${extension}`
+  await publishIndex(repository, name, bytes)
+  const entry: Entry = {
+    height: String(height),
+    since: String(since),
+    version: String(version),
+    bytes: table.size,
+    index: { name, bytes: bytes.length, chunks: table.count },
+    parts: await parts.finish()
+  }
+  return { entry, newBytes: storage.stats.newBytes }
+}
+
+/** Puts an index under the name of its own hash. One that is there is as good, and counts as written now. */
+export async function publishIndex(repository: Repository, name: string, bytes: Uint8Array): Promise<void> {
+  const path = repository.paths.index(name)
+  await naming(path, async () => {
+    const found = await stat(path).catch(ignoreAbsent)
+    if (found !== undefined && found.size === bytes.length) {
+      const now = new Date()
+      return utimes(path, now, now)
+    }
+    const temporary = temporaryBeside(path)
+    beforeStep(`write index ${name}`)
+    const file = await open(temporary, 'wx', 0o644)
+    try {
+      await file.writeFile(bytes)
+      await file.sync()
+      beforeStep(`rename index ${name}`)
+      await rename(temporary, path)
+    } catch (error) {
+      await unlink(temporary).catch(() => {})
+      throw error
+    } finally {
+      await file.close()
+    }
+    await syncDirectory(repository.paths.indexes)
+  })
+}

@@ -1,0 +1,219 @@
+import { opendir, open, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { ReadOptions } from '../read-options.ts'
+import { ignoreAbsent, naming } from './atomic-files.ts'
+import { BrokenSetError, DuplicateIdError, SetNotFoundError } from './errors.ts'
+import { decodeManifest, manifestAddress, MOST_MANIFEST_BYTES, type Manifest } from './manifest.ts'
+import type { RepositoryPaths } from './paths.ts'
+import { parseSetFile, parseSetId, type SetFileName } from './set-names.ts'
+
+/** A set as its file says, sound or not. The id and the name are the file's. */
+export interface SetRecord extends SetFileName {
+  /** The file's name in `sets/`. */
+  readonly file: string
+  /** SHA-256 of the file's bytes: what a change must name, and what children call their parent by. */
+  readonly address: string
+  /** Undefined where the file does not hold one. */
+  readonly manifest: Manifest | undefined
+  /** Why the set cannot be used; undefined where it can. */
+  readonly broken: string | undefined
+  /** Other files that claim the same id. */
+  readonly rivals: readonly string[]
+}
+
+/** A set that can be used. */
+export interface SoundSet extends SetRecord {
+  readonly manifest: Manifest
+}
+
+/** What names a set: its id, or its name. */
+export type SetRef = number | string
+
+export interface IterateOptions extends ReadOptions {
+  /** Told of files that could not be read and are passed over. */
+  onWarning?: ((sentence: string) => void) | undefined
+}
+
+export interface SetFilter {
+  readonly id?: number | undefined
+  readonly name?: string | undefined
+  /** Only sets with a member of this source. */
+  readonly source?: string | undefined
+}
+
+/** Returned by whoever is called for each set: no more, and that is no failure. */
+export const STOP: unique symbol = Symbol('stop')
+
+// Read at the same time.
+const AT_ONCE = 64
+
+/**
+ * Calls `visit` for every set, in the order of their ids, broken ones included; `STOP` ends it. A file that cannot be
+ * read is passed over with a warning, a repository without sets has none.
+ */
+export async function iterateSets(
+  paths: RepositoryPaths,
+  visit: (set: SetRecord) => Promise<typeof STOP | void> | typeof STOP | void,
+  { signal, onWarning = () => {} }: IterateOptions = {}
+): Promise<void> {
+  signal?.throwIfAborted()
+  const names = await setFiles(paths)
+  for (let at = 0; at < names.length; at += AT_ONCE) {
+    signal?.throwIfAborted()
+    const group = names.slice(at, at + AT_ONCE)
+    const read = await Promise.allSettled(group.map((name) => readSet(paths, name, names)))
+    for (const [i, one] of read.entries()) {
+      signal?.throwIfAborted()
+      if (one.status === 'rejected') {
+        onWarning(`${paths.set(group[i]!.file)} is passed over: ${(one.reason as Error).message}`)
+        continue
+      }
+      if (one.value !== undefined && (await visit(one.value)) === STOP) return
+    }
+  }
+}
+
+/** Every set that the filter lets through, by id, broken ones included. */
+export async function listSets(
+  paths: RepositoryPaths,
+  { id, name, source }: SetFilter = {},
+  options: IterateOptions = {}
+): Promise<SetRecord[]> {
+  const found: SetRecord[] = []
+  await iterateSets(
+    paths,
+    (set) => {
+      if (id !== undefined && set.id !== id) return
+      if (name !== undefined && set.name !== name) return
+      if (source !== undefined && !set.manifest?.members.some((member) => member.source === source)) return
+      found.push(set)
+    },
+    options
+  )
+  return found
+}
+
+/** The set that `ref` names, broken or not. Rejects with SetNotFoundError, or DuplicateIdError where an id names two. */
+export async function findSet(paths: RepositoryPaths, ref: SetRef, options: ReadOptions = {}): Promise<SetRecord> {
+  options.signal?.throwIfAborted()
+  const names = await setFiles(paths)
+  const id = typeof ref === 'number' ? ref : parseSetId(ref)
+  const byId = names.filter((name) => name.id === id)
+  if (byId.length > 1)
+    throw new DuplicateIdError(
+      id!,
+      byId.map(({ file }) => file)
+    )
+  const chosen = byId[0] ?? names.find(({ name }) => name === ref)
+  const found = chosen === undefined ? undefined : await readSet(paths, chosen, names)
+  if (found === undefined) throw new SetNotFoundError(String(ref), paths.root)
+  return found
+}
+
+/** The same for whoever needs it sound: rejects with BrokenSetError as well. */
+export async function findSoundSet(paths: RepositoryPaths, ref: SetRef, options: ReadOptions = {}): Promise<SoundSet> {
+  return requireSound(await findSet(paths, ref, options))
+}
+
+export function requireSound(set: SetRecord): SoundSet {
+  if (set.manifest === undefined) throw new BrokenSetError(shownSet(set), set.broken ?? 'it has no manifest')
+  return set as SoundSet
+}
+
+/** The newest sound set, or the newest that captured `source` whole; undefined where there is none. Ids decide, never names. */
+export async function latestSet(
+  paths: RepositoryPaths,
+  source?: string,
+  options: ReadOptions = {}
+): Promise<SoundSet | undefined> {
+  options.signal?.throwIfAborted()
+  const names = await setFiles(paths)
+  for (const name of names.toReversed()) {
+    options.signal?.throwIfAborted()
+    const set = await readSet(paths, name, names)
+    if (set?.manifest === undefined) continue
+    if (source === undefined) return set as SoundSet
+    const { members, partial } = set.manifest
+    if (!partial && members.some((member) => member.source === source)) return set as SoundSet
+  }
+  return undefined
+}
+
+/** The highest id that was ever given; 0 where there was none. */
+export async function lastId(paths: RepositoryPaths): Promise<number> {
+  const names = await setFiles(paths)
+  const remembered = await naming(paths.sequence, () => readFile(paths.sequence, 'utf8').catch(ignoreAbsent))
+  return Math.max(0, parseSetId((remembered ?? '').trim()) ?? 0, ...names.map(({ id }) => id))
+}
+
+/** How messages name a set. */
+export function shownSet({ id, name }: SetFileName): string {
+  return `${id} (${name})`
+}
+
+interface FoundFile extends SetFileName {
+  readonly file: string
+  /** Its place among all of them. */
+  readonly at: number
+}
+
+// More rivals than this need not be named.
+const RIVALS = 8
+
+/** The names of all manifests, by id. */
+export async function setFiles(paths: RepositoryPaths): Promise<FoundFile[]> {
+  return naming(paths.sets, async () => {
+    const directory = await opendir(paths.sets).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error
+    })
+    const found: (SetFileName & { file: string })[] = []
+    for await (const { name: file } of directory ?? []) {
+      const parsed = parseSetFile(file)
+      if (parsed !== undefined) found.push({ ...parsed, file })
+    }
+    found.sort((a, b) => a.id - b.id || (a.name < b.name ? -1 : 1))
+    return found.map((one, at) => ({ ...one, at }))
+  })
+}
+
+/** Undefined where the file is gone by now. */
+async function readSet(
+  paths: RepositoryPaths,
+  name: FoundFile,
+  all: readonly FoundFile[]
+): Promise<SetRecord | undefined> {
+  const path = join(paths.sets, name.file)
+  const bytes = await naming(path, () => readBounded(path).catch(ignoreAbsent))
+  if (bytes === undefined) return undefined
+  const rivals = rivalsOf(name, all)
+  const { id, name: called, file } = name
+  const common = { id, name: called, file, address: manifestAddress(bytes), rivals }
+  try {
+    const manifest = decodeManifest(bytes, shownSet(name))
+    const broken = rivals.length === 0 ? undefined : `DUPLICATE_ID: ${rivals.join(', ')} has the same id`
+    return { ...common, manifest, broken }
+  } catch (error) {
+    if (!(error instanceof BrokenSetError)) throw error
+    return { ...common, manifest: undefined, broken: error.reason }
+  }
+}
+
+/** Files with the same id lie beside one another, as they are sorted. */
+function rivalsOf({ id, file, at }: FoundFile, all: readonly FoundFile[]): string[] {
+  return all
+    .slice(Math.max(0, at - RIVALS), at + RIVALS + 1)
+    .filter((other) => other.id === id && other.file !== file)
+    .map((other) => other.file)
+}
+
+/** Of a file that is too long, as much as shows that it is. */
+async function readBounded(path: string): Promise<Uint8Array> {
+  const file = await open(path, 'r')
+  try {
+    const { size } = await file.stat()
+    if (size <= MOST_MANIFEST_BYTES) return await file.readFile()
+    return new Uint8Array(MOST_MANIFEST_BYTES + 1)
+  } finally {
+    await file.close()
+  }
+}

@@ -1,0 +1,250 @@
+import { OptionError } from '../errors.ts'
+import { selectFeatures } from '../formats/feature-flags.ts'
+import type { ReadOptions } from '../read-options.ts'
+import { atomicReplace, publishExclusive } from './atomic-files.ts'
+import { captureEntry } from './capture-entry.ts'
+import { findSoundSet, lastId, latestSet, setFiles, type SetRef, type SoundSet } from './catalogue.ts'
+import { coordinate, type Outcome } from './coordinate.ts'
+import { BrokenSetError, ConflictError } from './errors.ts'
+import { HookRunner } from './hooks.ts'
+import { lockFile } from './locks.ts'
+import { contentId, encodeManifest, manifestAddress, stateRootOf, type Manifest, type Member } from './manifest.ts'
+import { continuation } from './continuation.ts'
+import type { RepositoryPaths } from './paths.ts'
+import type { Repository } from './repository.ts'
+import { withDigest } from './sources.ts'
+import { checkSetName, defaultName, freeName, setFile } from './set-names.ts'
+import type { Source } from './source.ts'
+
+export interface CreateOptions extends ReadOptions {
+  readonly sources: readonly Source[]
+  /** Default: the day in UTC, with `-2`, `-3` … where that is taken. */
+  readonly name?: string | undefined
+  /** Continue the newest set that has each source, or this one. Only sources that count versions can; others store what is new anyway. */
+  readonly incremental?: boolean | SetRef | undefined
+  /** Keep the set when some sources fail; it never becomes a parent. Default: all or nothing. */
+  readonly allowPartial?: boolean | undefined
+  /** Milliseconds after which the set may be pruned. Default: never. */
+  readonly expiresIn?: number | undefined
+  readonly labels?: Readonly<Record<string, string>> | undefined
+  /** Made by a machine that nobody watches. Default: false. */
+  readonly auto?: boolean | undefined
+  readonly freezeTimeout?: number | undefined
+  /** Told of every source that is done, and of how many bytes of it were new. */
+  readonly onSource?: ((source: string, newBytes: number) => void) | undefined
+}
+
+/** A set that is there. */
+export interface CreatedSet {
+  readonly id: number
+  readonly name: string
+  readonly address: string
+  readonly manifest: Manifest
+  /** Plain bytes of chunks that the store did not have. */
+  readonly newBytes: number
+  /** What became of each source. */
+  readonly sources: readonly SourceResult[]
+  /** What went wrong without undoing the set. */
+  readonly warnings: readonly string[]
+}
+
+export interface SourceResult {
+  readonly source: string
+  readonly outcome: 'captured' | 'failed'
+  readonly reason?: string
+  readonly newBytes: number
+  readonly warnings: readonly string[]
+}
+
+interface Captured {
+  readonly member: Member
+  readonly newBytes: number
+}
+
+/**
+ * Captures sources as one set. It is there when its manifest is, which is the last thing that is written: before that, a
+ * failure, an abort or a crash leaves the catalogue as it was.
+ */
+export async function createSet(repository: Repository, options: CreateOptions): Promise<CreatedSet> {
+  const { sources, name: wanted, incremental = false, allowPartial = false, signal } = options
+  const { paths } = repository
+  signal?.throwIfAborted()
+  checkSources(sources)
+  if (wanted !== undefined) checkSetName(wanted)
+  await using lock = await repository.lock({ shared: true, signal })
+  await using lease = await repository.lease('create')
+  void lock
+  const begun = new Date()
+  const explicit = typeof incremental === 'boolean' ? undefined : await findSoundSet(paths, incremental, { signal })
+  if (explicit?.manifest.partial === true) throw new BrokenSetError(explicit.name, 'it is partial, and no parent')
+  const id = await allocateId(paths, wanted, signal)
+  const set = { id, name: wanted ?? '' }
+  const { digest } = repository.config
+  const hooks = new HookRunner(lease)
+
+  const { outcomes, frozenMs } = await coordinate<Captured>(
+    sources,
+    async (source, handle, open, context) => {
+      const parent = incremental === false ? undefined : (explicit ?? (await latestSet(paths, source.name, { signal })))
+      const chain = continuation(source, handle, parent, explicit !== undefined, (reason) => context.warn(reason))
+      await using stream = await open(chain.since)
+      const featureFlags =
+        source.kind === 'tree'
+          ? withDigest(source.featureFlags ?? selectFeatures(), digest)
+          : selectFeatures({ blob: true, digest })
+      const { entry, newBytes } = await captureEntry(repository, stream, {
+        featureFlags,
+        extension: source.kind === 'tree' ? 'caidx' : 'caibx',
+        height: source.height ?? 0n,
+        since: chain.since,
+        version: handle?.version ?? 0n,
+        signal: context.signal
+      })
+      options.onSource?.(source.name, newBytes)
+      return { member: memberFrom(source, handle?.dbId, [...chain.entries, entry]), newBytes }
+    },
+    { set, digest, hooks, allowPartial, freezeTimeout: options.freezeTimeout, signal }
+  )
+  if (outcomes.every(({ value }) => value === undefined)) throwAll(outcomes)
+
+  const members = outcomes.map((outcome) => outcomeMember(outcome))
+  const parent = explicit ?? (await parentOf(paths, sources, signal))
+  const commit = async (): Promise<{ name: string; address: string; manifest: Manifest }> => {
+    await using naming = await lockFile(paths.allocationLock, { signal })
+    void naming
+    const names = new Set((await setFiles(paths)).map(({ name }) => name))
+    if (wanted !== undefined && names.has(wanted)) throw new ConflictError(wanted, 'is a set already')
+    const name = wanted ?? freeName(defaultName(begun), (candidate) => names.has(candidate))
+    const now = new Date()
+    const manifest: Manifest = {
+      format: 'snapset/1',
+      repo_id: repository.id,
+      set: id,
+      name,
+      created_at: begun.toISOString(),
+      finished_at: now.toISOString(),
+      auto: options.auto ?? false,
+      expires_at: options.expiresIn === undefined ? null : new Date(now.getTime() + options.expiresIn).toISOString(),
+      labels: { ...options.labels },
+      partial: members.some(({ broken }) => broken !== null),
+      consistency: { mode: consistencyOf(sources), frozen_ms: frozenMs },
+      members,
+      content_id: contentId(members),
+      prev_manifest_sha256: parent?.address ?? null,
+      ...(parent === undefined ? {} : { prev_set: parent.id }),
+      supersedes: []
+    }
+    const bytes = encodeManifest(manifest)
+    signal?.throwIfAborted()
+    await publishExclusive(paths.set(setFile(id, name)), bytes)
+    return { name, address: manifestAddress(bytes), manifest }
+  }
+  const committed = await commit()
+  const warnings = await repository.changed({ kind: 'commit', id, ...committed }, {})
+  return {
+    id,
+    ...committed,
+    newBytes: outcomes.reduce((sum, { value }) => sum + (value?.newBytes ?? 0), 0),
+    sources: outcomes.map(sourceResult),
+    warnings
+  }
+}
+
+/** The next id, which nobody ever had and nobody else gets. Refuses a name that is taken before any work is done. */
+export async function allocateId(paths: RepositoryPaths, name?: string, signal?: AbortSignal): Promise<number> {
+  await using lock = await lockFile(paths.allocationLock, { signal })
+  void lock
+  if (name !== undefined && (await setFiles(paths)).some((other) => other.name === name)) {
+    throw new ConflictError(name, 'is a set already')
+  }
+  const id = (await lastId(paths)) + 1
+  await atomicReplace(paths.sequence, new TextEncoder().encode(`${id}\n`))
+  return id
+}
+
+/** Base or increments of one source as the manifest has them. */
+export function memberFrom(
+  source: Source,
+  dbId: string | undefined,
+  entries: readonly Member['incrementals'][number][]
+): Member {
+  const [base, ...incrementals] = entries
+  return {
+    source: source.name,
+    kind: source.kind,
+    origin: source.origin,
+    ...(source.meta === undefined ? {} : { meta: { ...source.meta } }),
+    ...(source.compat === undefined ? {} : { compat: { ...source.compat, reads: [...source.compat.reads] } }),
+    ...(dbId === undefined ? {} : { db_id: dbId }),
+    last_version: entries.at(-1)!.version,
+    state_root: source.stateRoot ?? stateRootOf(entries),
+    base: base!,
+    incrementals,
+    excludes: [...(source.excludes ?? [])],
+    warnings: [],
+    broken: null
+  }
+}
+
+function outcomeMember({ source, value, failure, warnings }: Outcome<Captured>): Member {
+  if (value !== undefined) return { ...value.member, warnings: [...warnings] }
+  return {
+    source: source.name,
+    kind: source.kind,
+    origin: source.origin,
+    last_version: '0',
+    state_root: stateRootOf([]),
+    incrementals: [],
+    excludes: [],
+    warnings: [...warnings],
+    broken: sentence(failure)
+  }
+}
+
+function sourceResult({ source, value, failure, warnings }: Outcome<Captured>): SourceResult {
+  if (value !== undefined) return { source: source.name, outcome: 'captured', newBytes: value.newBytes, warnings }
+  return { source: source.name, outcome: 'failed', reason: sentence(failure), newBytes: 0, warnings }
+}
+
+/** The newest whole set of the same sources: what this one follows in the chain of custody. */
+async function parentOf(
+  paths: RepositoryPaths,
+  sources: readonly Source[],
+  signal: AbortSignal | undefined
+): Promise<SoundSet | undefined> {
+  const [first] = sources
+  const newest = await latestSet(paths, first!.name, { signal })
+  const has = (source: Source) => newest?.manifest.members.some((member) => member.source === source.name)
+  return sources.every(has) ? newest : undefined
+}
+
+function consistencyOf(sources: readonly Source[]): Manifest['consistency']['mode'] {
+  if (sources.some(({ freeze }) => freeze !== undefined)) return 'barrier'
+  return sources.some(({ hooks }) => hooks?.freeze !== undefined) ? 'hooks' : 'none'
+}
+
+function checkSources(sources: readonly Source[]): void {
+  if (sources.length === 0) throw new OptionError('sources', 'there is nothing to capture')
+  const names = sources.map(({ name }) => name)
+  const twice = names.find((name, i) => names.indexOf(name) !== i)
+  if (twice !== undefined) throw new OptionError('sources', `${twice} is given twice`)
+  for (const name of names) checkSourceName(name)
+}
+
+function checkSourceName(name: string): void {
+  const parts = name.split('/')
+  if (parts.length <= 8 && parts.every((part) => /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}$/.test(part))) return
+  throw new OptionError(
+    'sources',
+    `${JSON.stringify(name)} is no name: up to 8 parts of A-Z a-z 0-9 . _ - between slashes`
+  )
+}
+
+function throwAll(outcomes: readonly Outcome<unknown>[]): never {
+  const failures = outcomes.map(({ failure }) => failure)
+  throw failures.length === 1 ? failures[0] : new AggregateError(failures)
+}
+
+function sentence(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,85 @@
+// What was there (old) and what takes its place (fresh) are known by their inodes, which a rename does not change. So
+// every step can look where the two are and go on from there, however often it was interrupted.
+
+import { lstat, rename } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { ignoreAbsent, isThere, makeDirectory, naming, syncDirectory } from './atomic-files.ts'
+import type { Inode, RestoreStep } from './restore-journal.ts'
+import { beforeStep } from './steps.ts'
+import { systemFiles } from './system-files.ts'
+
+/** Puts the fresh one in place and the old one aside. There is no moment without one of them, where the system can exchange names. */
+export async function exchange({ staged, target, aside, old, fresh }: RestoreStep): Promise<void> {
+  if (fresh === null) {
+    if (old !== null && (await isAt(old, target))) await move(target, aside)
+    return
+  }
+  if (old === null) {
+    if (await isAt(fresh, staged)) await move(staged, target)
+    return
+  }
+  if (await isAt(old, target)) {
+    if (!(await swap(staged, target))) await move(target, aside)
+  }
+  if (await isAt(old, staged)) await move(staged, aside)
+  if (await isAt(fresh, staged)) await move(staged, target)
+}
+
+/** Puts the old one back; what took its place is at `staged` afterwards, if it is anywhere. */
+export async function exchangeBack({ staged, target, aside, old }: RestoreStep): Promise<void> {
+  if (old === null) {
+    if ((await isThere(target)) && !(await isThere(staged))) await move(target, staged)
+    return
+  }
+  for (const place of [aside, staged]) {
+    if (!(await isAt(old, place))) continue
+    if (!(await isThere(target))) await move(place, target)
+    else if (!(await swap(place, target))) {
+      await move(target, `${staged}-out`)
+      await move(place, target)
+      await move(`${staged}-out`, staged)
+    }
+  }
+  // What was restored, and lies where the old one was kept, goes to where it is removed from.
+  if ((await isAt(old, target)) && (await isThere(aside)) && !(await isThere(staged))) await move(aside, staged)
+}
+
+/** What lies at a path, as it is known wherever it goes; null where nothing does. */
+export async function inodeAt(path: string): Promise<Inode | null> {
+  const found = await naming(path, () => lstat(path, { bigint: true }).catch(ignoreAbsent))
+  return found === undefined ? null : { device: String(found.dev), inode: String(found.ino) }
+}
+
+async function isAt(inode: Inode, path: string): Promise<boolean> {
+  const found = await inodeAt(path)
+  return found !== null && found.device === inode.device && found.inode === inode.inode
+}
+
+async function move(from: string, to: string): Promise<void> {
+  if (!(await isThere(dirname(to)))) await makeDirectory(dirname(to))
+  await naming(to, async () => {
+    beforeStep(`move ${from} to ${to}`)
+    await rename(from, to)
+    await syncBoth(from, to)
+  })
+}
+
+/** False where names cannot be exchanged here. */
+async function swap(one: string, other: string): Promise<boolean> {
+  if (systemFiles === undefined) return false
+  beforeStep(`exchange ${one} and ${other}`)
+  try {
+    await systemFiles.swap(one, other)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EINVAL' || code === 'ENOSYS' || code === 'ENOTSUP' || code === 'EOPNOTSUPP') return false
+    return naming(other, () => Promise.reject(error))
+  }
+  await syncBoth(one, other)
+  return true
+}
+
+async function syncBoth(one: string, other: string): Promise<void> {
+  await syncDirectory(dirname(one))
+  if (dirname(one) !== dirname(other)) await syncDirectory(dirname(other))
+}
