@@ -9,7 +9,7 @@ import { backupOptions } from './opening.ts'
 
 type Scanning = Parameters<typeof backupOptions>[0] & {
   readonly args: readonly string[]
-  readonly values: { readonly scan: 'auto' | 'never' | 'now' }
+  readonly values: { readonly scan: 'auto' | 'never' | 'now'; readonly transport: string | undefined }
 }
 
 /** Brings a mounted tree and its table together. */
@@ -48,7 +48,8 @@ export function treeTableFor(
         ...(await backupOptions(invocation, args[0]!)),
         onVerbose
       })
-      if (filesystem.table === undefined && values.scan === 'now') await scan(invocation.signal)
+      const isNeeded = values.scan === 'now' || (values.scan === 'auto' && values.transport === 'erofs')
+      if (filesystem.table === undefined && isNeeded) await scan(invocation.signal)
     },
     async scanBehind(mounted, left) {
       if (filesystem.table !== undefined || values.scan !== 'auto') return

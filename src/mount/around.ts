@@ -19,6 +19,7 @@ export function around(filesystem: Filesystem, run: Run): Filesystem {
     xattrs: (inode, options = {}) => run('listxattr', (o) => filesystem.xattrs(inode, o), options),
     statistics: () => filesystem.statistics(),
     contents: filesystem.contents,
+    prefersImage: filesystem.prefersImage,
     asImage: async (wishes, options) => {
       const image = await filesystem.asImage?.(wishes, options)
       return image === undefined ? undefined : { ...around(image, run), image: image.image }

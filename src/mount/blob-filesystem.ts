@@ -2,11 +2,14 @@ import { OptionError } from '../errors.ts'
 import type { ReadOptions } from '../read-options.ts'
 import type { ChunkedContent } from '../reader/chunked-content.ts'
 import type { RandomReader } from '../reader/random-reader.ts'
+import { imageOfBlob } from './erofs-filesystem.ts'
 import {
   FilesystemError,
   ROOT_INODE,
   type Attributes,
   type Filesystem,
+  type ImageFilesystem,
+  type ImageWishes,
   type Inode,
   type ListedEntry,
   type Statistics
@@ -90,6 +93,11 @@ export class BlobFilesystem implements Filesystem {
   async read(inode: Inode, offset: number, length: number, options?: ReadOptions): Promise<readonly Uint8Array[]> {
     if (inode !== BLOB_INODE) throw new FilesystemError('EISDIR', `inode ${inode}`)
     return this.#reader.read(offset, length, options)
+  }
+
+  async asImage(wishes: ImageWishes, options?: ReadOptions): Promise<ImageFilesystem> {
+    const [root, file, name] = [this.#root, this.#file, this.#fileName]
+    return imageOfBlob({ root, file, name, mtime: file.mtime }, this.#reader, wishes, options)
   }
 
   ran(_inode: Inode, offset: number, length: number): void {

@@ -1,11 +1,11 @@
+import { TreeTableBuilder } from '../catar/tree-table-builder.ts'
+import { treeTable } from '../catar/tree-table-file.ts'
 import type { TreeTable } from '../catar/tree-table.ts'
 import type { ReadOptions } from '../read-options.ts'
-import type { ChunkedContent } from '../reader/chunked-content.ts'
 import type { RandomReader } from '../reader/random-reader.ts'
-import { BlobFilesystem } from './blob-filesystem.ts'
-import { layOutErofs, type ErofsImage, type ErofsOwnership } from './erofs-image.ts'
-import { ErofsReader } from './erofs-reader.ts'
-import { ROOT_INODE, type Filesystem, type ImageFilesystem, type ImageWishes, type Inode } from './filesystem.ts'
+import { layOutErofs, type ErofsOwnership } from './erofs-image.ts'
+import { ROOT_INODE, type Attributes, type ImageFilesystem, type ImageWishes } from './filesystem.ts'
+import { OneImage } from './image-filesystem.ts'
 import { owned } from './ownership.ts'
 
 /** Lays the tree out as an EROFS image and shows it as the one file of a filesystem. */
@@ -16,32 +16,33 @@ export async function imageOfTree(
   options?: ReadOptions
 ): Promise<ImageFilesystem> {
   const image = await layOutErofs(table, ownershipOf(wishes), options)
-  return imageFilesystem(image, archive, wishes.file)
+  return new OneImage(image, archive, wishes.file)
 }
 
-function imageFilesystem(image: ErofsImage, archive: RandomReader, file: string): ImageFilesystem {
-  const reader = new ErofsReader(image, archive)
-  const blob: Filesystem = new BlobFilesystem(reader, { name: file })
-  const contents: readonly ChunkedContent[] | undefined = archive.content === undefined ? undefined : [archive.content]
-  return {
-    name: blob.name,
-    lookup: (...args) => blob.lookup(...args),
-    attributes: (...args) => blob.attributes(...args),
-    list: (...args) => blob.list(...args),
-    parent: (...args) => blob.parent(...args),
-    readlink: (...args) => blob.readlink(...args),
-    read: (...args) => blob.read(...args),
-    xattr: (...args) => blob.xattr(...args),
-    xattrs: (...args) => blob.xattrs(...args),
-    statistics: () => blob.statistics(),
-    contents,
-    ran(_inode: Inode, offset: number, length: number) {
-      const range = reader.archiveRange(offset, length)
-      if (range !== undefined) archive.content?.note(range.start, range.length, archive.size)
-    },
-    [Symbol.asyncDispose]: async () => {},
-    image
+/** A blob with the directory it lies in, as a tree of two nodes whose archive is the blob. */
+export async function imageOfBlob(
+  { name, mtime, root, file }: { name: Uint8Array; mtime: bigint; root: Attributes; file: Attributes },
+  blob: RandomReader,
+  wishes: ImageWishes,
+  options?: ReadOptions
+): Promise<ImageFilesystem> {
+  const common = {
+    user: undefined,
+    group: undefined,
+    mtime,
+    flags: 0n,
+    xattrs: [],
+    acl: undefined,
+    selinux: undefined,
+    fcaps: undefined,
+    projectId: undefined
   }
+  const owner = ({ mode, uid, gid }: Attributes) => ({ mode, uid, gid })
+  const builder = new TreeTableBuilder()
+  builder.enter({ ...common, ...owner(root), type: 'directory', name: new Uint8Array(), offset: 0 })
+  builder.enter({ ...common, ...owner(file), type: 'file', name, offset: 1, payload: { start: 0, size: blob.size } })
+  builder.leave()
+  return imageOfTree(await treeTable(builder.finish(blob.size)!, options), blob, wishes, options)
 }
 
 /** Owners and modes as the mount's options say; the root only for the mounting user, unless others may enter. */

@@ -19,8 +19,10 @@ export const erofs: Transport = {
 
   async unavailable(filesystem) {
     if (process.getuid?.() !== 0) return 'only root may mount EROFS'
-    return filesystem.asImage === undefined ? 'this is not a tree' : undefined
+    return filesystem.asImage === undefined ? 'there is no image of this' : undefined
   },
+
+  yields: (filesystem) => filesystem.prefersImage !== true,
 
   async start(filesystem, mountPoint, options) {
     const image = await imageOf(filesystem, options).catch((error: unknown) => {

@@ -77,6 +77,8 @@ export interface Filesystem extends AsyncDisposable {
 
   /** What file contents are read from, where a transport may serve what of it is in memory without asking. */
   readonly contents?: readonly ChunkedContent[] | undefined
+  /** Whether the image of it serves better than it does itself, where there is a choice. */
+  readonly prefersImage?: boolean | undefined
   /**
    * The same tree as an image for the kernel's own EROFS, the one file of another filesystem; undefined where its
    * metadata is not all known. Takes nothing over.

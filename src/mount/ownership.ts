@@ -37,6 +37,7 @@ export function withOwnership(filesystem: Filesystem, ownership: Ownership): Fil
     xattrs: (...args) => filesystem.xattrs(...args),
     statistics: () => filesystem.statistics(),
     contents: filesystem.contents,
+    prefersImage: filesystem.prefersImage,
     asImage: async (wishes, options) => filesystem.asImage?.({ ...wishes, ownership }, options),
     ran: filesystem.ran?.bind(filesystem),
     [Symbol.asyncDispose]: () => filesystem[Symbol.asyncDispose]()

@@ -39,6 +39,9 @@ export interface Transport {
   /** Why it cannot serve this here and now, as a sentence for the user; undefined when trying is worth it. */
   unavailable(filesystem: Filesystem, options: TransportOptions): Promise<string | undefined>
 
+  /** Whether another transport serves this better, although this one could: then it is taken only when asked for. */
+  yields?(filesystem: Filesystem): boolean
+
   /**
    * Mounts `ro,nosuid,nodev` at the absolute `mountPoint`, which is an empty directory, and resolves once the kernel's
    * first request has been answered. Rejects with MountRefusedError, leaving nothing mounted. The filesystem stays the

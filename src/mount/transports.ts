@@ -25,7 +25,9 @@ export async function startTransport(
   { transport: forced, onVerbose }: ChoiceOptions,
   transports: readonly Transport[] = TRANSPORTS
 ): Promise<{ serving: Serving; transport: Transport }> {
-  const candidates = transports.filter(({ name }) => forced === undefined || name === forced)
+  const candidates = transports.filter((one) =>
+    forced === undefined ? one.yields?.(filesystem) !== true : one.name === forced
+  )
   const refusals: string[] = []
   for (const transport of candidates) {
     const problem = await transport.unavailable(filesystem, options)

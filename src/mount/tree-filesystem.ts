@@ -27,6 +27,7 @@ import {
 export class TreeFilesystem implements Filesystem {
   readonly name: string
   readonly tree: CatarTree
+  readonly prefersImage = true
   readonly contents: readonly ChunkedContent[] | undefined
   readonly #reader: RandomReader
   /** Everything about the tree's nodes, once it is known. */

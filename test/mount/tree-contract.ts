@@ -44,7 +44,9 @@ export function showsTheTree(test: TestFn, transport: TransportName, limits: Lim
   /** What `find` prints for both, line by line. */
   async function same(t: ExecutionContext, original: string, mount: string, format: string, ...tests: string[]) {
     const lines = async (root: string) => {
-      const { code, out, err } = await command('find', root, ...tests, '-printf', `${format}\\0`)
+      // A root that is kept for one user has a mode of its own.
+      const below = limits.closedRoot ? ['-mindepth', '1'] : []
+      const { code, out, err } = await command('find', root, ...below, ...tests, '-printf', `${format}\\0`)
       t.is(code, 0, err)
       return out.toString('latin1').split('\0').toSorted()
     }
@@ -146,9 +148,9 @@ print(libc.llistxattr(path, buffer, 8), ctypes.get_errno() == 34, buffer.raw == 
     const differences = compared.out
       .toString()
       .split('\n')
-      .filter((line) => !/Mod time differs|^$/.test(line))
+      .filter((line) => !/Mod time differs|^$/.test(line) && !(limits.closedRoot && line === '.: Mode differs'))
     t.deepEqual(differences, [], compared.err)
-    if (limits.timeStep === 1) t.is(compared.code, 0, compared.out.toString())
+    if (limits.timeStep === 1 && !limits.closedRoot) t.is(compared.code, 0, compared.out.toString())
   })
 
   onMount('rsync finds nothing to copy', async (t) => {
@@ -157,7 +159,7 @@ print(libc.llistxattr(path, buffer, 8), ctypes.get_errno() == 34, buffer.raw == 
     const words = ['-aXAn', '--checksum', '--itemize-changes', '--delete', ...window]
     const { code, out, err } = await command('rsync', ...words, `${mounted.path}/`, `${original}/`)
     t.is(code, 0, err)
-    t.is(out.toString(), '')
+    t.is(out.toString(), limits.closedRoot ? '.d...p..... ./\n' : '')
   })
 
   onMount('a partial restore copies what was asked for, permissions and all', async (t) => {
@@ -171,7 +173,7 @@ print(libc.llistxattr(path, buffer, 8), ctypes.get_errno() == 34, buffer.raw == 
   onMount('du adds up what the files take', async (t) => {
     const { mounted } = await mountTree(t)
     const { out } = await command('du', '-B1', join(mounted.path, 'large'))
-    t.is(Number(out.toString().split('\t')[0]), Math.ceil(3_000_000 / 512) * 512)
+    t.is(Number(out.toString().split('\t')[0]), Math.ceil(3_000_000 / limits.block) * limits.block)
   })
 
   if (limits.exactInodes) {

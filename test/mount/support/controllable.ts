@@ -3,7 +3,6 @@ import { BlobFilesystem } from '../../../src/mount/blob-filesystem.ts'
 import { MemoryReader } from './memory-reader.ts'
 
 export interface Call {
-  readonly inode: number
   readonly offset: number
   readonly signal: AbortSignal | undefined
   resolve(bytes: Uint8Array): void
@@ -15,10 +14,10 @@ export function controllable(): { filesystem: Filesystem; calls: Call[]; next():
   const calls: Call[] = []
   const waiting: ((call: Call) => void)[] = []
   let taken = 0
-  const filesystem = new BlobFilesystem(new MemoryReader(new Uint8Array(100)), { name: 'disk' })
-  filesystem.read = (inode, offset, _length, { signal } = {}) =>
+  const reader = new MemoryReader(new Uint8Array(100))
+  reader.read = (offset, _length, { signal } = {}) =>
     new Promise((resolve, reject) => {
-      const call: Call = { inode, offset, signal, resolve: (bytes) => resolve([bytes]), reject }
+      const call: Call = { offset, signal, resolve: (bytes) => resolve([bytes]), reject }
       calls.push(call)
       const waiter = waiting.shift()
       if (waiter !== undefined) {
@@ -26,6 +25,7 @@ export function controllable(): { filesystem: Filesystem; calls: Call[]; next():
         waiter(call)
       }
     })
+  const filesystem = new BlobFilesystem(reader, { name: 'disk' })
   return {
     filesystem,
     calls,

@@ -2,6 +2,8 @@
 //
 //     node --import=tsx test/mount/support/serve.ts '{"mountPoint":"/tmp/m","blob":1000}'
 
+import { scanTree } from '../../../src/archive/scan-tree.ts'
+import { treeTable } from '../../../src/catar/tree-table-file.ts'
 import { BlobFilesystem } from '../../../src/mount/blob-filesystem.ts'
 import type { Filesystem } from '../../../src/mount/filesystem.ts'
 import { leave } from '../../../src/mount/leaving.ts'
@@ -27,14 +29,17 @@ export interface Order extends Omit<MountOptions, 'report' | 'onVerbose'> {
 
 export type Said = { ready: string } | { failed: string } | { busy: readonly string[] } | { problem: string }
 
-async function open({ blob, backup, store, tree, stuck }: Order): Promise<Filesystem> {
+async function open({ blob, backup, store, tree, stuck, transport }: Order): Promise<Filesystem> {
   if (backup !== undefined) {
     const reader = await openReader(backup, store, problems)
-    return tree === true ? TreeFilesystem.open(reader) : new BlobFilesystem(reader, { name: 'blob' })
+    if (tree !== true) return new BlobFilesystem(reader, { name: 'blob' })
+    const filesystem = await TreeFilesystem.open(reader)
+    if (transport === 'erofs') filesystem.table = await treeTable((await scanTree(reader))!)
+    return filesystem
   }
-  const filesystem = new BlobFilesystem(new PatternReader(blob ?? 0), { name: 'blob', mtime: -1_500_000_000n })
-  if (stuck === true) filesystem.read = () => new Promise(() => {})
-  return filesystem
+  const reader = new PatternReader(blob ?? 0)
+  if (stuck === true) reader.read = () => new Promise(() => {})
+  return new BlobFilesystem(reader, { name: 'blob', mtime: -1_500_000_000n })
 }
 
 const order = JSON.parse(process.argv[2]!) as Order
