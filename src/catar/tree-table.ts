@@ -1,5 +1,5 @@
 import { FormatError } from '../errors.ts'
-import { compareNames } from './names.ts'
+import { compareNames, equalNames } from './names.ts'
 
 /*
  * All entries of an archive in flat rows, in archive order, so that nothing of a tree's metadata is ever fetched again.
@@ -177,16 +177,16 @@ export class TreeTable implements TreeRows, Family {
 
   /** The child of that name, or undefined. */
   lookup(directory: Row, name: Uint8Array): Row | undefined {
+    const end = this.firstChild[directory + 1]!
     let low = this.firstChild[directory]!
-    let high = this.firstChild[directory + 1]!
+    let high = end
     while (low < high) {
       const middle = (low + high) >>> 1
-      const order = compareNames(this.name(this.children[middle]!), name)
-      if (order === 0) return this.children[middle]!
-      if (order < 0) low = middle + 1
+      if (compareNames(this.name(this.children[middle]!), name) < 0) low = middle + 1
       else high = middle
     }
-    return undefined
+    const found = this.children[low]
+    return low < end && found !== undefined && equalNames(this.name(found), name) ? found : undefined
   }
 
   /** The row whose ENTRY begins at `offset`, or undefined. */
