@@ -17,7 +17,19 @@ const LOADERS: Record<string, () => Promise<AnyCommand>> = {
   chunk: async () => (await import('./commands/chunk.ts')).default,
   'verify-index': async () => (await import('./commands/verify-index.ts')).default,
   verify: async () => (await import('./commands/verify.ts')).default,
-  chop: async () => (await import('./commands/chop.ts')).default
+  chop: async () => (await import('./commands/chop.ts')).default,
+  'snapshot init': async () => (await import('./commands/snapshot-init.ts')).default,
+  'snapshot create': async () => (await import('./commands/snapshot-create.ts')).default,
+  'snapshot list': async () => (await import('./commands/snapshot-list.ts')).default,
+  'snapshot show': async () => (await import('./commands/snapshot-show.ts')).default,
+  'snapshot check': async () => (await import('./commands/snapshot-check.ts')).default,
+  'snapshot restore': async () => (await import('./commands/snapshot-restore.ts')).default,
+  'snapshot undo': async () => (await import('./commands/snapshot-undo.ts')).default,
+  'snapshot squash': async () => (await import('./commands/snapshot-squash.ts')).default,
+  'snapshot forget': async () => (await import('./commands/snapshot-forget.ts')).default,
+  'snapshot prune': async () => (await import('./commands/snapshot-prune.ts')).default,
+  'snapshot gc': async () => (await import('./commands/snapshot-gc.ts')).default,
+  'snapshot estimate': async () => (await import('./commands/snapshot-estimate.ts')).default
 }
 
 /** The commands that this command line can be about: the one it names, or all where help may be wanted. */

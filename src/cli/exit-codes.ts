@@ -4,6 +4,10 @@ import { UsageError } from './command.ts'
 export const DONE = 0
 export const FAILED = 1
 export const MISUSED = 2
+/** It is done, and something about it is worth a look. */
+export const WARNED = 3
+/** Damage was looked for and found. */
+export const DAMAGED = 4
 export const INTERRUPTED = 130
 /** The reader of standard output has left: what a shell shows for a program that SIGPIPE ended, such as cat. */
 export const UNREAD = 141

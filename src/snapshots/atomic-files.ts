@@ -99,11 +99,11 @@ export async function renameDurably(from: string, to: string): Promise<void> {
   })
 }
 
-/** Makes a directory, and those above it, private to their owner. Resolves to the first that was made. */
-export async function makeDirectory(path: string): Promise<string | undefined> {
+/** Makes a directory, and those above it; by default private to their owner. Resolves to the first that was made. */
+export async function makeDirectory(path: string, mode = 0o700): Promise<string | undefined> {
   return naming(path, async () => {
     beforeStep(`mkdir ${basename(path)}`)
-    return await mkdir(path, { recursive: true, mode: 0o700 })
+    return await mkdir(path, { recursive: true, mode })
   })
 }
 

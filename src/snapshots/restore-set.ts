@@ -82,7 +82,7 @@ export async function restoreSet(
   })
   let steps: RestoreStep[]
   try {
-    for (const directory of made) await makeDirectory(directory)
+    for (const directory of made) await makeDirectory(directory, 0o777)
     for (const target of targets) await stage(repository, target, signal)
     steps = (await Promise.all(targets.map(stepsFor))).flat()
     signal?.throwIfAborted()

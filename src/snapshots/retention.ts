@@ -50,7 +50,7 @@ export function planRetention(
   now: Date = new Date()
 ): RetentionAction[] {
   const { minKeep = 1 } = policy
-  const sound = sets.filter((set) => set.manifest !== undefined).toSorted((a, b) => b.id - a.id)
+  const sound = sets.filter((set) => set.broken === undefined).toSorted((a, b) => b.id - a.id)
   const reasons = new Map<SetRecord, string[]>(sound.map((set) => [set, []]))
   const keep = (set: SetRecord, reason: string) => reasons.get(set)!.push(reason)
 
@@ -123,7 +123,7 @@ export async function applyPrune(
     if (set.action !== 'forget') continue
     signal?.throwIfAborted()
     try {
-      const done = await forget(repository, set.name, { expected: set.address, signal, timeout: 1000 })
+      const done = await forget(repository, set.id, { expected: set.address, signal, timeout: 1000 })
       warnings.push(...done.warnings)
       forgotten.push(set)
     } catch (error) {
