@@ -3,7 +3,11 @@ import { chmod, lstat, mkdir, open, readFile, stat, symlink, truncate, unlink, w
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import test, { type ExecutionContext } from 'ava'
+import { chopFile } from '../../src/archive/chop.ts'
 import { extractBlob } from '../../src/archive/extract-blob.ts'
+import { makeBlob } from '../../src/archive/make.ts'
+import { verifyBlob } from '../../src/archive/verify-blob.ts'
+import { chunkFile } from '../../src/chunking/chunk-file.ts'
 import { ChunkCorruptError, ChunkMissingError, FileError, TargetRefusedError } from '../../src/errors.ts'
 import { chunkPath } from '../../src/formats/chunk-id.ts'
 import { decodeIndex } from '../../src/formats/index-file.ts'
@@ -229,7 +233,7 @@ asRoot('a full disk is said to be full, and nothing is left on it', async (t) =>
 
 const withLoop = skippingWhen(test, [...withoutRoot(), ...missing('losetup')])
 
-withLoop('a block device is written in place, and only then', async (t) => {
+withLoop('a block device is written in place, and only then; it is read like a file', async (t) => {
   const { directory, blob, store, made } = await backedUp(t)
   const device = await loopDevice(t, directory, 9_437_184)
   if (device === undefined) return t.pass('this machine lends no loop device')
@@ -238,6 +242,12 @@ withLoop('a block device is written in place, and only then', async (t) => {
   t.is(Buffer.compare((await readFile(device)).subarray(0, blob.length), blob), 0)
   const again = await extractBlob(made.table, store, device, { inPlace: true })
   t.like(again, { keptChunks: made.table.count })
+
+  const whole = await makeBlob(device, join(directory, 'device.caibx'), store)
+  t.is(whole.table.size, 9_437_184)
+  t.is(Buffer.compare((await chunkFile(device)).rows, whole.table.rows), 0)
+  t.deepEqual(await verifyBlob(made.table, device), { sizeMatches: true, size: 9_437_184, wrong: [] })
+  t.like(await chopFile(device, made.table, store), { newChunks: 0 })
 
   const small = await loopDevice(t, directory, 1_048_576)
   await t.throwsAsync(extractBlob(made.table, store, small!, { inPlace: true }), {

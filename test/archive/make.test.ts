@@ -1,9 +1,12 @@
+import { execFile } from 'node:child_process'
 import { chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import test from 'ava'
 import { extractBlob } from '../../src/archive/extract-blob.ts'
 import { makeBlob, makeTree } from '../../src/archive/make.ts'
 import { makeArchive } from '../../src/archive/make-archive.ts'
+import { chunkFile } from '../../src/chunking/chunk-file.ts'
 import { verifyStore } from '../../src/archive/verify-store.ts'
 import {
   FileError,
@@ -19,6 +22,7 @@ import { LocalStore } from '../../src/stores/local.ts'
 import { MemoryStore } from '../../src/stores/memory.ts'
 import type { WritableStore } from '../../src/stores/store.ts'
 import { goldenCuts } from '../chunking/golden.ts'
+import { needing } from '../support/needs.ts'
 import { lcg } from '../support/generated.ts'
 import { scratch } from '../support/scratch.ts'
 import { backedUp, filesBelow, holds } from './blobs.ts'
@@ -249,4 +253,18 @@ test('an archive that cannot be finished is not there', async (t) => {
   })
   t.is(await t.throwsAsync(making), reason)
   t.deepEqual(await filesBelow(directory), [join(tree, 'large')])
+})
+
+needing(test, 'mkfifo')('a pipe is read to its end', async (t) => {
+  const { directory, path, made, store, blob } = await backedUp(t)
+  const pipe = join(directory, 'pipe')
+  await promisify(execFile)('mkfifo', [pipe])
+  const writing = writeFile(pipe, blob)
+  const piped = await makeBlob(pipe, join(directory, 'piped.caibx'), store)
+  await writing
+  t.is(Buffer.compare(piped.table.rows, made.table.rows), 0)
+  t.is(hex(piped.digest), hex(made.digest))
+  const cutting = writeFile(pipe, blob)
+  t.is(Buffer.compare((await chunkFile(pipe)).rows, (await chunkFile(path)).rows), 0)
+  await cutting
 })
