@@ -68,7 +68,8 @@ Session::~Session() {
 
 void Session::start() {
   installWakeSignal();
-  // The kernel's first request is answered by one thread alone; the others begin when it is.
+  // The kernel's first request is answered by one thread alone; the others begin when it is, which may be now.
+  std::lock_guard lock(threadsChange_);
   descriptors_.push_back(descriptor_);
   running_ = 1;
   threads_.reserve(options_.threads);

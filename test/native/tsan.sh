@@ -1,0 +1,19 @@
+#!/bin/bash
+# Runs the session's threads under ThreadSanitizer, or with `address` under AddressSanitizer and UBSan.
+#
+#     bash test/native/tsan.sh [address] [ROUNDS]
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+sanitizers=thread
+if [ "${1:-}" = address ]; then
+  sanitizers=address,undefined
+  shift
+fi
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+
+sources=(native/fuse_*.cc native/session.cc native/session_{answer,contents,flights,known,notices,residents,rows,runs,serve}.cc)
+"${CXX:-c++}" -std=c++20 -fno-exceptions -O1 -g -Wall -Wextra -D_GNU_SOURCE "-fsanitize=$sanitizers" -fno-sanitize-recover=all \
+  "${sources[@]}" test/native/session-torture.cc -pthread -o "$folder/torture"
+TSAN_OPTIONS=halt_on_error=1 "$folder/torture" "${1:-20}"
