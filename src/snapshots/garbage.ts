@@ -11,6 +11,7 @@ import { iterateSets, shownSet } from './catalogue.ts'
 import { BrokenSetError } from './errors.ts'
 import { leasesOf } from './leases.ts'
 import { entriesOf } from './manifest.ts'
+import { chunksOfFold } from './recovery/folded-index.ts'
 import type { Repository } from './repository.ts'
 import { beforeStep } from './steps.ts'
 
@@ -143,7 +144,11 @@ async function markedChunks(
   for (const name of needed) {
     signal?.throwIfAborted()
     try {
-      for (const id of await idsOf(repository.paths.index(name), signal)) marked.add(id)
+      const path = repository.paths.index(name)
+      for (const id of await idsOf(path, signal)) marked.add(id)
+      // The recovery file keeps a long index in chunks, too.
+      const folded = await chunksOfFold(await readLocalIndex(path, signal), repository.config, { signal })
+      for (const id of folded) marked.add(key(id))
     } catch (error) {
       // A set without its index is damaged, and check says so; there is nothing to keep for it.
       if (!(error instanceof IndexMissingError)) throw error

@@ -19,6 +19,7 @@ import { createSet, type CreateOptions } from './create-set.ts'
 import { RepositoryPaths } from './paths.ts'
 import { recoverFromCrashes, type CrashRecovery } from './recover-crash.ts'
 import { type KeyProvider, makeLayout, readConfig, Repository } from './repository.ts'
+import { recoveryListener, refreshIfBehind } from './recovery/refresh.ts'
 import { listRestores } from './restore-journal.ts'
 import { pendingRestores, undoUnfinished } from './pending-restores.ts'
 import { restoreSet, type RestoreOptions } from './restore-set.ts'
@@ -122,9 +123,11 @@ export async function openRepository(path: string, options: OpenRepositoryOption
   signal?.throwIfAborted()
   const paths = new RepositoryPaths(resolve(path))
   const repository = new OpenRepository(paths, await readConfig(paths), keys)
+  repository.onChange(recoveryListener(repository))
   if (readOnly) return repository
   if (!(await isThere(paths.locks)) || !(await isThere(paths.journal))) await makeLayout(paths)
   repository.crashes = await recoverFromCrashes(paths, { signal })
+  await refreshIfBehind(repository, { signal })
   repository.pending = autoUndo ? await undoUnfinished(paths) : await pendingRestores(paths)
   return repository
 }

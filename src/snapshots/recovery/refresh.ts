@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import type { ReadOptions } from '../../read-options.ts'
-import { naming } from '../atomic-files.ts'
+import { ignoreAbsent, naming } from '../atomic-files.ts'
 import { findSet, lastId, setFiles } from '../catalogue.ts'
 import { SetNotFoundError } from '../errors.ts'
 import type { CatalogueChange, ChangeListener, Repository } from '../repository.ts'
@@ -61,6 +61,15 @@ export function recoveryListener(repository: Repository): ChangeListener {
       throw new Error(`the recovery file is stale: ${(error as Error).message}`, { cause: error })
     }
   }
+}
+
+/** After a crash between a commit and its record: brings the file up to date. That it cannot be is the next commit's to say. */
+export async function refreshIfBehind(repository: Repository, options: ReadOptions = {}): Promise<void> {
+  const { paths } = repository
+  const [sets, file] = await Promise.all([paths.sets, paths.recovery].map((path) => stat(path).catch(ignoreAbsent)))
+  if (sets === undefined || (file !== undefined && file.mtimeMs >= sets.mtimeMs)) return
+  if (file === undefined && (await setFiles(paths)).length === 0) return
+  await refreshRecovery(repository, options).catch(() => options.signal?.throwIfAborted())
 }
 
 /** What the file covers; undefined where the repository has no key or no file. */
