@@ -37,6 +37,8 @@
         'native/metadata_read.cc',
         'native/metadata_write.cc',
         'native/parse.cc',
+        'native/resident.cc',
+        'native/resident_face.cc',
         'native/session.cc',
         'native/session_answer.cc',
         'native/session_contents.cc',

@@ -16,6 +16,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   cairn::exportFiles(env, exports);
   cairn::exportSession(env, exports);
   cairn::exportErofs(env, exports);
+  cairn::exportResident(env, exports);
   exports.Set("cancel", Napi::Function::New(env, [](const Napi::CallbackInfo& call) {
                 cairn::Core::of(call.Env()).cancel(call[0].ToNumber().Int64Value());
               }));
