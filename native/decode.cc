@@ -43,15 +43,41 @@ Failure DecodeJob::load(Scratch& scratch) {
   return {};
 }
 
+namespace {
+
+/** Counts the time it lives as waited for a file. */
+class Waiting {
+ public:
+  explicit Waiting(Scratch& scratch) : scratch_(scratch), since_(std::chrono::steady_clock::now()) {}
+  ~Waiting() { scratch_.waited += std::chrono::steady_clock::now() - since_; }
+
+ private:
+  Scratch& scratch_;
+  const std::chrono::steady_clock::time_point since_;
+};
+
+Failure openWaiting(const StoredSource& source, Scratch& scratch, StoredFile& stored) {
+  const Waiting waiting(scratch);
+  return openStored(source.path, source.suffix, stored);
+}
+
+Failure readWaiting(const StoredFile& stored, std::uint8_t* target, std::size_t size, Scratch& scratch, std::size_t& got) {
+  const Waiting waiting(scratch);
+  Failure failed = readFully(stored.file.fd(), target, size, 0, got);
+  return failed ? Failure::System(failed.error, failed.reason, stored.path) : failed;
+}
+
+}  // namespace
+
 Failure DecodeJob::loadFile(Scratch& scratch) {
   StoredFile stored;
-  if (Failure failed = openStored(source.path, source.suffix, stored)) return failed;
+  if (Failure failed = openWaiting(source, scratch, stored)) return failed;
   std::size_t got = 0;
   if (stored.compressed) {
     // One byte more than there should be, so that a file that grows meanwhile does not pass for whole.
     scratch.stored.resize(stored.size + 1);
-    Failure failed = readFully(stored.file.fd(), scratch.stored.data(), stored.size + 1, 0, got);
-    if (failed) return Failure::System(failed.error, failed.reason, stored.path);
+    Failure failed = readWaiting(stored, scratch.stored.data(), stored.size + 1, scratch, got);
+    if (failed) return failed;
     failed = unframe({scratch.stored.data(), got}, expected.size, scratch, plain);
     if (!failed) input = plain->bytes();
     return failed;
@@ -60,8 +86,7 @@ Failure DecodeJob::loadFile(Scratch& scratch) {
   if (stored.size != wanted) return Failure::Invalid(wrongSize(stored.size, wanted));
   plain = ChunkRef::allocate(wanted);
   if (!plain) return Failure::Invalid("too large for the memory there is");
-  Failure failed = readFully(stored.file.fd(), plain->data(), wanted, 0, got);
-  if (failed) return Failure::System(failed.error, failed.reason, stored.path);
+  if (Failure failed = readWaiting(stored, plain->data(), wanted, scratch, got)) return failed;
   if (got != wanted) return Failure::Invalid(wrongSize(got, wanted));
   input = plain->bytes();
   return {};

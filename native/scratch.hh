@@ -3,6 +3,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -22,6 +23,9 @@ struct Scratch {
   std::vector<std::uint8_t> plain;
   std::unique_ptr<ZSTD_DCtx, ZstdFree> unzstd;
   std::unique_ptr<ZSTD_CCtx, ZstdFree> zstd;
+
+  /** What the last job waited for a file. */
+  std::chrono::nanoseconds waited{};
 
   /** Gives back what an unusually large chunk has left behind. */
   void trim() {

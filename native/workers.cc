@@ -51,7 +51,7 @@ void Workers::submit(Group& group, const std::vector<Job*>& jobs) {
     }
     waiting_ = foreground_.length;
     wake = std::min(idle_, jobs.size());
-    std::size_t missing = stopping_ ? 0 : std::min(width_ - threads_.size(), jobs.size() - wake);
+    std::size_t missing = stopping_ ? 0 : std::min(allowed() - std::min(allowed(), threads_.size()), jobs.size() - wake);
     for (; missing > 0; missing -= 1) threads_.emplace_back([this] { run(); });
   }
   for (; wake > 0; wake -= 1) wake_.notify_one();
@@ -89,19 +89,31 @@ void Workers::stop() {
 /** Waits until there is something to do; 0 when the threads are to stop. */
 std::size_t Workers::take(Job** taken, Scratch& scratch) {
   std::unique_lock lock(mutex_);
-  while (!stopping_ && foreground_.length + background_.length == 0) {
+  while (!stopping_ && (foreground_.length + background_.length == 0 || active_ >= allowed())) {
     scratch.trim();
     idle_ += 1;
     wake_.wait(lock);
     idle_ -= 1;
   }
   if (stopping_) return 0;
+  active_ += 1;
   return takeFrom(foreground_.length > 0 ? foreground_ : background_, taken);
+}
+
+void Workers::learn(std::chrono::nanoseconds waited) {
+  // A chunk from the page cache takes some ten microseconds, one from a disk a hundred and more. Between the bounds
+  // nothing changes, so that a few slow reads do not send threads to and fro.
+  constexpr std::int64_t kSlow = 200'000;
+  constexpr std::int64_t kFast = 60'000;
+  const std::int64_t average = (averageWait_.load(std::memory_order_relaxed) * 7 + waited.count()) / 8;
+  averageWait_.store(average, std::memory_order_relaxed);
+  if (average > kSlow && !waitsForDisk_.exchange(true)) wake_.notify_all();
+  if (average < kFast) waitsForDisk_ = false;
 }
 
 std::size_t Workers::takeFrom(Queue& queue, Job** taken) {
   // An even share: two threads that find eight jobs take four each, for decompression is the larger half.
-  const std::size_t share = std::clamp<std::size_t>((queue.length + width_ - 1) / width_, 1, kLanes);
+  const std::size_t share = std::clamp<std::size_t>((queue.length + allowed() - 1) / allowed(), 1, kLanes);
   std::size_t count = 0;
   for (Job* job = queue.first; job != nullptr && count < share;) {
     Job* next = job->next_;
@@ -118,7 +130,11 @@ std::size_t Workers::takeFrom(Queue& queue, Job** taken) {
 void Workers::run() {
   Scratch scratch;
   Job* taken[kLanes];
-  while (std::size_t count = take(taken, scratch)) work({taken, count}, scratch);
+  while (std::size_t count = take(taken, scratch)) {
+    work({taken, count}, scratch);
+    std::lock_guard lock(mutex_);
+    active_ -= 1;
+  }
 }
 
 void Workers::work(std::span<Job*> jobs, Scratch& scratch) {
@@ -128,7 +144,9 @@ void Workers::work(std::span<Job*> jobs, Scratch& scratch) {
   Job* digested[kLanes];
   std::size_t count = 0;
   for (Job* job : jobs) {
+    scratch.waited = {};
     job->prepare(scratch);
+    if (scratch.waited.count() > 0) learn(scratch.waited);
     if (background) giveWay(scratch);
     if (job->input.data() == nullptr || !job->lanes) continue;
     inputs[count] = job->input;

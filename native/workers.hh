@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
@@ -75,7 +76,8 @@ class Group {
 };
 
 /**
- * A thread per core, started when there is work for it. Foreground jobs overtake background ones, also in the middle of
+ * A thread per core, started when there is work for it; more while they mostly wait for a disk, which answers many as
+ * fast as one. Foreground jobs overtake background ones, also in the middle of
  * several that a thread has taken together. A thread takes its share of what waits, as far as lanes go, and never waits
  * for more.
  */
@@ -106,13 +108,19 @@ class Workers {
     void remove(Job* job);
   };
 
+  /** Threads that may be at work at the same time. */
+  std::size_t allowed() const { return waitsForDisk_ ? kMostThreads : width_; }
   void run();
+  /** What a job waited for its bytes decides how many threads are worth having. */
+  void learn(std::chrono::nanoseconds waited);
   std::size_t take(Job** taken, Scratch& scratch);
   std::size_t takeFrom(Queue& queue, Job** taken);
   void work(std::span<Job*> jobs, Scratch& scratch);
   void giveWay(Scratch& scratch);
   void finish(Job* job);
   void advance(Strand& strand);
+
+  static constexpr std::size_t kMostThreads = 16;
 
   const Finished finished_;
   const std::size_t width_;
@@ -123,6 +131,10 @@ class Workers {
   /** Foreground jobs that wait: what a thread may look at without the lock. */
   std::atomic<std::size_t> waiting_{0};
   std::size_t idle_ = 0;
+  /** Threads at work. */
+  std::size_t active_ = 0;
+  std::atomic<std::int64_t> averageWait_{0};
+  std::atomic<bool> waitsForDisk_{false};
   std::atomic<bool> stopping_{false};
   std::vector<std::thread> threads_;
 };
