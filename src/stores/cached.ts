@@ -118,3 +118,8 @@ async function readStored({
     return { bytes: await readFile(path + suffix), isCompressed: true }
   }
 }
+
+/** `store` behind a cache that is filled as chunks are read, as a wrapper like the others. Owns both. */
+export function cached(store: ChunkStore, cache: Cache, options: CacheOptions = {}): ChunkStore {
+  return new CachedStore(store, cache, options)
+}
