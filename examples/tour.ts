@@ -11,7 +11,8 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 const program = join(import.meta.dirname, '../dist/cli/bin.js')
-const cairn = (...argv: string[]) => run(process.execPath, [program, ...argv], { maxBuffer: 1 << 30 } as ExecFileOptions)
+const cairn = (...argv: string[]) =>
+  run(process.execPath, [program, ...argv], { maxBuffer: 1 << 30 } as ExecFileOptions)
 
 const tree = process.argv[2] ?? ['/usr/include', '/usr/share/doc', '/etc'].find(existsSync)!
 const work = await mkdtemp(join(tmpdir(), 'cairn-tour-'))
@@ -22,7 +23,10 @@ const mountPoint = join(work, 'mnt')
 try {
   console.log(`\nA backup of ${tree}, in ${work}`)
   await step('make', () => cairn('make', '--quiet', index, tree, '--store', store))
-  const info = JSON.parse(String((await cairn('info', '--json', index, '--store', store)).stdout)) as Record<string, number>
+  const info = JSON.parse(String((await cairn('info', '--json', index, '--store', store)).stdout)) as Record<
+    string,
+    number
+  >
   console.log(`  ${info['size']} bytes of archive in ${info['total']} chunks, ${info['unique']} of them different`)
   console.log(`  ${await bytesBelow(store)} bytes in the store, ${(await stat(index)).size} bytes of index`)
 
@@ -32,7 +36,9 @@ try {
       const listed = await run('find', ['.', '-ls'], { cwd: mountPoint, maxBuffer: 1 << 30 })
       console.log(`  ${listed.stdout.trimEnd().split('\n').length} entries`)
     })
-    await step('compare with the original', () => run('diff', ['-r', '--no-dereference', tree, mountPoint], { maxBuffer: 1 << 30 }))
+    await step('compare with the original', () =>
+      run('diff', ['-r', '--no-dereference', tree, mountPoint], { maxBuffer: 1 << 30 })
+    )
     console.log('  not one byte differs')
   } finally {
     await step('unmount', () => cairn('umount', mountPoint))
