@@ -4,7 +4,7 @@ import { CatarTree } from '../catar/tree.ts'
 import { FileError } from '../errors.ts'
 import type { ProgressOptions, ReadOptions } from '../read-options.ts'
 import type { RandomReader } from '../reader/random-reader.ts'
-import { peekFeatures } from './peek-features.ts'
+import { PeekedStream } from './peeked-stream.ts'
 import { MetadataToRestore } from './restored-metadata.ts'
 import { Restoring } from './restoring.ts'
 import { findWanted, unpackFound, unpackWanted } from './unpack-paths.ts'
@@ -40,9 +40,9 @@ export async function unpackArchive(
   if (!whole && 'readInto' in source) return unpackSome(source, target, wanted, options)
 
   const what = 'readInto' in source ? source.name : 'archive'
-  const { features, stream } = await peekFeatures('readInto' in source ? source.stream({ signal }) : source, what)
+  await using stream = await PeekedStream.open('readInto' in source ? source.stream({ signal }) : source, what, signal)
   await restoreBelow(target, async (restoring) => {
-    const unpacking = new Unpacking(restoring, metadataOf(features, restoring, options), what, options)
+    const unpacking = new Unpacking(restoring, metadataOf(stream.features, restoring, options), what, options)
     const events = decodeArchive(stream, { what, signal })
     if (!whole) await unpackWanted(events, wanted, unpacking)
     else {

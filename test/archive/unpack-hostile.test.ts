@@ -174,3 +174,31 @@ asRoot('a full disk is an error that names the file, and leaves none of it', asy
     await script(folder.path, 'umount target')
   }
 })
+
+test('a source that hangs can be left, and is let go of also when nothing was read of it', async (t) => {
+  await using folder = await temporaryFolder()
+  let returned = 0
+  const hanging: AsyncIterable<Uint8Array> = {
+    [Symbol.asyncIterator]: () => ({
+      next: () => new Promise(() => undefined),
+      return: async () => ({ done: true, value: (returned += 1) })
+    })
+  }
+  const controller = new AbortController()
+  const reason = new Error('enough')
+  const unpacking = unpackArchive(hanging, folder.at('target'), { signal: controller.signal })
+  setImmediate(() => controller.abort(reason))
+  t.is(await t.throwsAsync(unpacking), reason)
+  t.is(returned, 1)
+
+  await writeFile(folder.at('file'), '')
+  async function* pieces() {
+    try {
+      yield buildArchive([])
+    } finally {
+      returned += 1
+    }
+  }
+  await t.throwsAsync(unpackArchive(pieces(), folder.at('file')), { code: 'FILE_FAILED' })
+  t.is(returned, 2)
+})

@@ -2,7 +2,7 @@ import { lstat, mkdir, readFile, readdir, readlink, stat, writeFile } from 'node
 import { join } from 'node:path'
 import test from 'ava'
 import { packTree } from '../../src/archive/pack.ts'
-import { featuresIn } from '../../src/archive/peek-features.ts'
+import { featuresIn } from '../../src/archive/peeked-stream.ts'
 import { unpackArchive, type UnpackOptions } from '../../src/archive/unpack.ts'
 import { selectFeatures } from '../../src/formats/feature-flags.ts'
 import { FileReader } from '../../src/reader/file-reader.ts'
