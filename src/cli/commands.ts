@@ -29,6 +29,7 @@ const LOADERS: Record<string, () => Promise<AnyCommand>> = {
   'snapshot forget': async () => (await import('./commands/snapshot-forget.ts')).default,
   'snapshot prune': async () => (await import('./commands/snapshot-prune.ts')).default,
   'snapshot gc': async () => (await import('./commands/snapshot-gc.ts')).default,
+  'snapshot cleanup': async () => (await import('./commands/snapshot-cleanup.ts')).default,
   'snapshot estimate': async () => (await import('./commands/snapshot-estimate.ts')).default
 }
 

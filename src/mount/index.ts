@@ -6,6 +6,7 @@ export type { Attributes, Filesystem, FilesystemErrno, Inode, ListedEntry, Stati
 export { FilesystemError, ROOT_INODE } from './filesystem.ts'
 export { BlobFilesystem, blobNameFor, type BlobOptions } from './blob-filesystem.ts'
 export { TreeFilesystem } from './tree-filesystem.ts'
+export { SnapshotFilesystem } from './snapshot-filesystem.ts'
 export { withDeadline } from './deadline.ts'
 export { waitingThroughOutages, type OutagePolicy } from './outage.ts'
 export { withOwnership, type Ownership } from './ownership.ts'

@@ -151,7 +151,7 @@ export function shownSet({ id, name }: SetFileName): string {
   return `${id} (${name})`
 }
 
-interface FoundFile extends SetFileName {
+export interface FoundFile extends SetFileName {
   readonly file: string
   /** Its place among all of them. */
   readonly at: number
@@ -159,6 +159,12 @@ interface FoundFile extends SetFileName {
 
 // More rivals than this need not be named.
 const RIVALS = 8
+
+/** What one file of `sets/` says; undefined where it is gone. */
+export async function readSetFile(paths: RepositoryPaths, file: string): Promise<SetRecord | undefined> {
+  const parsed = parseSetFile(file)
+  return parsed === undefined ? undefined : readSet(paths, { ...parsed, file, at: 0 }, [])
+}
 
 /** The names of all manifests, by id. */
 export async function setFiles(paths: RepositoryPaths): Promise<FoundFile[]> {

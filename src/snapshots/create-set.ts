@@ -229,6 +229,8 @@ function checkSources(sources: readonly Source[]): void {
   const twice = names.find((name, i) => names.indexOf(name) !== i)
   if (twice !== undefined) throw new OptionError('sources', `${twice} is given twice`)
   for (const name of names) checkSourceName(name)
+  const inside = names.find((name) => names.some((other) => name.startsWith(`${other}/`)))
+  if (inside !== undefined) throw new OptionError('sources', `${inside} would lie inside of another source`)
 }
 
 function checkSourceName(name: string): void {

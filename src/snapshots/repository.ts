@@ -12,6 +12,7 @@ import { encodeJson } from './canonical-json.ts'
 import { ConflictError, RepositoryInvalidError } from './errors.ts'
 import { holdersOf, Lease } from './leases.ts'
 import { lockFile, type Lock, type LockOptions } from './locks.ts'
+import { writeLog } from './log-files.ts'
 import type { Manifest } from './manifest.ts'
 import { RepositoryPaths } from './paths.ts'
 
@@ -149,6 +150,7 @@ export class Repository implements AsyncDisposable {
 
   /** Tells everybody; resolves to what went wrong at it, as sentences. */
   async changed(change: CatalogueChange, options: ReadOptions = {}): Promise<string[]> {
+    await writeLog(this.paths.log, `${change.kind} ${change.id} ${change.name} pid ${process.pid}`)
     const told = await Promise.allSettled([...this.#listeners].map((listener) => listener(change, options)))
     return told.flatMap((one) => (one.status === 'rejected' ? [sentence(one.reason)] : []))
   }

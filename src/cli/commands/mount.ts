@@ -13,10 +13,12 @@ import {
   parseFuseOptions,
   Problems,
   reportingFailures,
+  SnapshotFilesystem,
   serveInBackground,
   TRANSPORTS,
   TreeFilesystem
 } from '../../mount/index.ts'
+import { isRepository } from '../../snapshots/repository.ts'
 import { parseLocation } from '../../stores/location.ts'
 import { command, type Invocation } from '../command.ts'
 import { exitCodeFor } from '../exit-codes.ts'
@@ -27,6 +29,7 @@ import { defaulting, flag, oneOf, repeated, single, text, type ValuesOf } from '
 import { parseDuration } from '../quantities.ts'
 import { storeFileOption } from '../store-file.ts'
 import { cacheOptions, cacheSizeOption, storeOptions, whatOption } from '../store-options.ts'
+import { openedRepository } from '../snapshot-options.ts'
 import type { Terminal } from '../terminal.ts'
 import { treeTableFor } from '../tree-tables.ts'
 
@@ -101,10 +104,14 @@ mount, the first signal says who and goes on trying, the second takes it away fr
 
 /** Mounts and serves until the end, whoever brings it about. */
 async function serve(invocation: Mounting, onReady?: () => Promise<void>): Promise<number> {
-  const { args, values, signal } = invocation
-  const [index, mountPoint] = args
+  const { args, values } = invocation
+  const [index] = args
   const problems = new Problems((line) => notice({ ...invocation, quiet: false }, line))
-  const fuse = parseFuseOptions(values.fuse)
+  if (index !== '-' && values.what === undefined && (await isRepository(index))) {
+    await using repository = await openedRepository(invocation, index)
+    await using filesystem = await SnapshotFilesystem.open(repository)
+    return await serveFilesystem(invocation, { filesystem, problems, onReady })
+  }
   await using backup = await openBackup(index, {
     ...(await backupOptions(invocation, index)),
     what: values.what ?? (index === '-' ? 'blob' : backupKind(index)),
@@ -113,8 +120,24 @@ async function serve(invocation: Mounting, onReady?: () => Promise<void>): Promi
   const filesystem = await filesystemOf(backup, index, values.name)
   const tables = filesystem instanceof TreeFilesystem ? treeTableFor(backup, filesystem, invocation) : undefined
   await tables?.find()
+  return await serveFilesystem(invocation, { filesystem, problems, onReady, tables })
+}
+
+interface Served {
+  readonly filesystem: Filesystem
+  readonly problems: Problems
+  readonly onReady: (() => Promise<void>) | undefined
+  readonly tables?: ReturnType<typeof treeTableFor>
+}
+
+async function serveFilesystem(
+  invocation: Mounting,
+  { filesystem, problems, onReady, tables }: Served
+): Promise<number> {
+  const { args, values, signal } = invocation
+  const [, mountPoint] = args
   const mounted = await mount(filesystem, mountPoint, {
-    ...fuse,
+    ...parseFuseOptions(values.fuse),
     transport: values.transport,
     mkdir: values.mkdir,
     deadline: values.deadline,
@@ -124,7 +147,7 @@ async function serve(invocation: Mounting, onReady?: () => Promise<void>): Promi
   })
   if (signal.aborted) await mounted[Symbol.asyncDispose]()
   signal.throwIfAborted()
-  notice(invocation, `${backup.name} is mounted at ${mounted.mountPoint}`)
+  notice(invocation, `${filesystem.name} is mounted at ${mounted.mountPoint}`)
   await onReady?.()
   const leaving = new AbortController()
   const scanned = tables?.scanBehind(mounted, leaving.signal)
