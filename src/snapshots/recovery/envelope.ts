@@ -1,15 +1,7 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { ReadOptions } from '../../read-options.ts'
 import { DamagedError, NotARecoveryFileError, WrongKeyError } from '../errors.ts'
-import {
-  checkScrypt,
-  commitmentOf,
-  type Derivation,
-  keyIdOf,
-  type KeySlot,
-  type Purpose,
-  subkeyFor
-} from './keys.ts'
+import { checkScrypt, commitmentOf, type Derivation, keyIdOf, type KeySlot, type Purpose, subkeyFor } from './keys.ts'
 import { decrypt, encrypt, NONCE_SIZE, TAG_SIZE } from './xchacha.ts'
 
 /** What an envelope says to everybody. */

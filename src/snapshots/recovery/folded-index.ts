@@ -50,9 +50,14 @@ export async function chunksOfFold(
   { signal }: ReadOptions = {}
 ): Promise<ChunkId[]> {
   if (bytes.length <= FOLD_OVER) return []
-  const { tables } = await fold(bytes, config, ({ bytes: plain, ends }) => native.digestMany(config.digest, { bytes: plain, ends }), {
-    signal
-  })
+  const { tables } = await fold(
+    bytes,
+    config,
+    ({ bytes: plain, ends }) => native.digestMany(config.digest, { bytes: plain, ends }),
+    {
+      signal
+    }
+  )
   return tables.flatMap((table) => Array.from({ length: table.count }, (_, i) => chunkIdFromBytes(table.idAt(i))))
 }
 

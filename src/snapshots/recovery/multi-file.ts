@@ -163,7 +163,8 @@ export class MultiFile {
     const directory = dirname(this.path)
     for (const name of (await readdir(directory)).filter(isTemporary)) {
       const found = await stat(join(directory, name)).catch(ignoreAbsent)
-      if (found !== undefined && Date.now() - found.mtimeMs > STALE) await unlink(join(directory, name)).catch(ignoreAbsent)
+      if (found !== undefined && Date.now() - found.mtimeMs > STALE)
+        await unlink(join(directory, name)).catch(ignoreAbsent)
     }
   }
 

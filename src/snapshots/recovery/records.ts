@@ -46,7 +46,8 @@ export function decodeRecords(bytes: Uint8Array, what: string): RecoveryRecord[]
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const wrong = (problem: string, at: number) => new DamagedError(what, `${problem} at byte ${at} of its content`)
   if (bytes.length < HEAD) throw wrong('it ends', bytes.length)
-  if (bytes[0] !== RECORDS_VERSION) throw new DamagedError(what, `its records have version ${bytes[0]}, which is unknown`)
+  if (bytes[0] !== RECORDS_VERSION)
+    throw new DamagedError(what, `its records have version ${bytes[0]}, which is unknown`)
   const count = view.getUint32(1)
   const records: RecoveryRecord[] = []
   let at = HEAD

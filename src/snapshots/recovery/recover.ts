@@ -10,7 +10,14 @@ import { ConflictError, DamagedError, NotARecoveryFileError } from '../errors.ts
 import { lockFile } from '../locks.ts'
 import { encodeManifest, entriesOf } from '../manifest.ts'
 import { RepositoryPaths } from '../paths.ts'
-import { isRepository, type KeyProvider, makeLayout, readConfig, Repository, type RepositoryConfig } from '../repository.ts'
+import {
+  isRepository,
+  type KeyProvider,
+  makeLayout,
+  readConfig,
+  Repository,
+  type RepositoryConfig
+} from '../repository.ts'
 import { parseSetId, setFile } from '../set-names.ts'
 import { unfoldIndex } from './folded-index.ts'
 import { type Multi, MultiFile } from './multi-file.ts'

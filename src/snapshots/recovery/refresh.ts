@@ -47,7 +47,10 @@ export function recoveryFileOf(repository: Repository): MultiFile | undefined {
  * Brings the recovery file up to date: what the catalogue has and the file lacks is added. Resolves to undefined where
  * the repository has no key.
  */
-export async function refreshRecovery(repository: Repository, options: RefreshOptions = {}): Promise<Multi | undefined> {
+export async function refreshRecovery(
+  repository: Repository,
+  options: RefreshOptions = {}
+): Promise<Multi | undefined> {
   const file = recoveryFileOf(repository)
   return file?.updateAndSwap((earlier) => merged(repository, earlier, options), { signal: options.signal })
 }

@@ -79,7 +79,8 @@ export async function decodeSetRecord(record: RecoveryRecord, what: string): Pro
   const { name, indexes } = parsed.output
   checkSetName(name)
   const manifest = checkManifest(parsed.output.manifest, shown)
-  if (sha256(encodeJson(manifest)) !== head.address) throw new DamagedError(shown, 'its manifest is not the one it names')
+  if (sha256(encodeJson(manifest)) !== head.address)
+    throw new DamagedError(shown, 'its manifest is not the one it names')
   const folded = Object.entries(indexes).map(
     ([index, { depth, top }]) => [index, { depth, top: new Uint8Array(Buffer.from(top, 'base64')) }] as const
   )

@@ -1,0 +1,35 @@
+import { readFile } from 'node:fs/promises'
+import { OptionError } from '../errors.ts'
+import { CommandSealer, KeySealer, type Sealer, SignSealer } from '../snapshots/archive/sealer.ts'
+import { naming } from '../snapshots/atomic-files.ts'
+import { keyFile } from '../snapshots/recovery/keys.ts'
+import { splitWords } from '../snapshots/run-command.ts'
+import { listedUnder, oneOf, single, text, type ValuesOf } from './options.ts'
+
+/** How the sums of an archive are bound to a key. */
+export const sealOptions = listedUnder('Seal:', {
+  sealKey: single('--seal-key <file>', 'seal with, or expect the seal of, the key in this file (64 hex digits)', text),
+  signKey: single('--sign-key <file>', 'Ed25519 in PEM: sign with the private key, check with either', text),
+  sealCommand: single('--seal-command <command>', 'a program that seals what it reads', text),
+  openCommand: single('--open-command <command>', 'a program that opens what such a program wrote', text)
+})
+
+/** For whoever reads an archive. */
+export const forceOptions = listedUnder('Seal:', {
+  force: single('--force <check>', 'go on although this check failed: seal', oneOf('seal'))
+})
+
+/** The sealer that was asked for; undefined where none was. */
+export async function sealerFor({
+  sealKey,
+  signKey,
+  sealCommand,
+  openCommand
+}: ValuesOf<typeof sealOptions>): Promise<Sealer | undefined> {
+  const ways = [sealKey, signKey, sealCommand ?? openCommand].filter((way) => way !== undefined)
+  if (ways.length > 1) throw new OptionError('--seal-key', 'an archive has one seal: give one way to make it')
+  if (sealKey !== undefined) return new KeySealer(keyFile(sealKey))
+  if (signKey !== undefined) return new SignSealer(await naming(signKey, () => readFile(signKey, 'utf8')))
+  if (sealCommand === undefined && openCommand === undefined) return undefined
+  return new CommandSealer({ seal: splitWords(sealCommand ?? ''), open: splitWords(openCommand ?? '') })
+}

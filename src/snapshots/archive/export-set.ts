@@ -1,0 +1,226 @@
+import { SourceChangedError } from '../../errors.ts'
+import type { ExpectedChunk } from '../../formats/chunk-id.ts'
+import type { IndexTable } from '../../formats/index-table.ts'
+import type { ReadOptions } from '../../read-options.ts'
+import { readLocalIndex } from '../../indexes/local-index-file.ts'
+import { findSet, findSoundSet, type SetRef, type SoundSet } from '../catalogue.ts'
+import { BrokenSetError } from '../errors.ts'
+import { entriesOf, encodeManifest } from '../manifest.ts'
+import { openEntryIndex, openMember } from '../open-member.ts'
+import type { Repository } from '../repository.ts'
+import {
+  chunkMember,
+  CONTENT,
+  contentJson,
+  EXPORT,
+  exportJson,
+  firstUses,
+  indexMember,
+  type Layout,
+  META,
+  partsOf
+} from './layout.ts'
+import { NewFile } from './new-file.ts'
+import { writeParts } from './parts.ts'
+import type { Sealer } from './sealer.ts'
+import { readStored, storedSizes } from './stored-chunks.ts'
+import type { TarMember } from './tar-header.ts'
+import { containerSize, writeContainer, type WrittenMember } from './write-container.ts'
+
+export interface ExportOptions extends ReadOptions {
+  /** Default: `chunks`. */
+  readonly layout?: Layout | undefined
+  readonly sealer?: Sealer | undefined
+}
+
+/** A set on its way out. It cannot be forgotten until this is closed. */
+export interface SetExport extends AsyncDisposable {
+  readonly set: SoundSet
+  /** Bytes of the archive, exactly; undefined where the length of its seal is known only later. */
+  readonly size: number | undefined
+  /** The archive. May be asked for again: only its date is another. */
+  stream(options?: ReadOptions): AsyncGenerator<Uint8Array, void, undefined>
+  close(): Promise<void>
+}
+
+/**
+ * Opens a set for export. Members, their order and their headers depend on the set alone; every chunk is checked before it
+ * goes out, and one that is wrong or absent ends the stream with the error that names it.
+ */
+export async function exportSet(repository: Repository, ref: SetRef, options: ExportOptions = {}): Promise<SetExport> {
+  const { layout = 'chunks', sealer, signal } = options
+  const held: AsyncDisposable[] = []
+  const close = async () => {
+    for (const one of held.splice(0).reverse()) await one[Symbol.asyncDispose]()
+  }
+  try {
+    held.push(await repository.lock({ shared: true, signal }))
+    const { id } = await findSet(repository.paths, ref, { signal })
+    held.push(await repository.lockSet(id, { shared: true, signal }))
+    const set = await findSoundSet(repository.paths, ref, { signal })
+    const broken = set.manifest.members.find((member) => member.broken !== null)
+    if (broken !== undefined) throw new BrokenSetError(set.name, `member ${broken.source}: ${broken.broken}`)
+    const lease = await repository.lease('export')
+    held.push(lease)
+    const tables = await openTables(repository, set, { signal })
+    await lease.pin(tables.keys())
+    const plan = await planOf(repository, set, layout, tables, { signal })
+    const mtime = new Date(set.manifest.created_at)
+    return {
+      set,
+      size: containerSize(plan.sized(), sealer),
+      stream: ({ signal } = {}) =>
+        writeContainer(plan.members({ signal }), { mtime, sealer, signal, onMember: plan.note }),
+      close,
+      [Symbol.asyncDispose]: close
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+export interface ExportToOptions extends ExportOptions {
+  /** Divide the archive into files of this many bytes, and list them in `<path>.parts.json`. */
+  readonly partSize?: number | undefined
+}
+
+export interface ExportedTo {
+  readonly set: SoundSet
+  readonly bytes: number
+  /** The files that were written: the archive, or its parts and their list. */
+  readonly files: readonly string[]
+}
+
+/** Exports a set to a file, which is there only when it is whole. */
+export async function exportSetTo(
+  repository: Repository,
+  ref: SetRef,
+  path: string,
+  { partSize, ...options }: ExportToOptions = {}
+): Promise<ExportedTo> {
+  const { signal } = options
+  await using exported = await exportSet(repository, ref, options)
+  const { set } = exported
+  if (partSize !== undefined) {
+    const { list, parts } = await writeParts(exported.stream({ signal }), path, { partSize, signal })
+    return { set, bytes: parts.total, files: [...parts.parts.map(({ name }) => name), list] }
+  }
+  await using file = await NewFile.create(path)
+  await file.writeAll(exported.stream({ signal }), { signal })
+  if (exported.size !== undefined && file.size !== exported.size) {
+    throw new Error(`the archive has ${file.size} bytes, where ${exported.size} were announced`)
+  }
+  await file.publish()
+  return { set, bytes: file.size, files: [path] }
+}
+
+interface Plan {
+  /** What the container will hold, before its sums. */
+  sized(): Iterable<TarMember>
+  members(options: ReadOptions): AsyncGenerator<WrittenMember>
+  note(name: string, size: number, sha256: string): void
+}
+
+async function openTables(
+  { paths }: Repository,
+  { manifest }: SoundSet,
+  options: ReadOptions
+): Promise<ReadonlyMap<string, IndexTable>> {
+  const tables = new Map<string, IndexTable>()
+  for (const entry of manifest.members.flatMap(entriesOf)) {
+    if (!tables.has(entry.index.name)) tables.set(entry.index.name, await openEntryIndex(paths, entry, options))
+  }
+  return tables
+}
+
+async function planOf(
+  repository: Repository,
+  { manifest }: SoundSet,
+  layout: Layout,
+  tables: ReadonlyMap<string, IndexTable>,
+  options: ReadOptions
+): Promise<Plan> {
+  const store = await repository.store()
+  const content = contentJson(manifest, layout)
+  const meta = encodeManifest(manifest)
+  const entries = new Map(manifest.members.flatMap(entriesOf).map((entry) => [entry.index.name, entry]))
+  const chunks = () => firstUses(tables.values())
+  const stored = layout === 'chunks' ? await storedSizes(store, chunks(), options) : []
+  const sums = new Map<string, string>()
+  const date = new Date()
+
+  function* body(): Generator<TarMember> {
+    yield { name: CONTENT, size: content.length }
+    yield { name: META, size: meta.length }
+    for (const name of tables.keys()) yield { name: indexMember(name), size: entries.get(name)!.index.bytes }
+    if (layout === 'stream') {
+      for (const { name, part } of partsOf(manifest)) yield { name, size: part.bytes }
+      return
+    }
+    let i = 0
+    for (const { id } of chunks()) {
+      const size = stored[i++]!
+      yield { name: chunkMember(id, size >= 0), size: Math.abs(size) }
+    }
+  }
+  const listOf = () => exportJson(date, new Map([...body()].map(({ name, size }) => [name, size])), sums)
+
+  return {
+    *sized() {
+      yield* body()
+      yield { name: EXPORT, size: listOf().length }
+    },
+    note(name, _, sha256) {
+      sums.set(name, sha256)
+    },
+    async *members({ signal }) {
+      sums.clear()
+      yield { name: CONTENT, size: content.length, content }
+      yield { name: META, size: meta.length, content: meta }
+      for (const name of tables.keys()) {
+        const bytes = await readLocalIndex(repository.paths.index(name), signal)
+        yield { name: indexMember(name), size: bytes.length, content: bytes, sha256: name.slice(0, 64) }
+      }
+      if (layout === 'stream') yield* partMembers(repository, manifest, { signal })
+      else yield* chunkMembers(repository, chunks, stored, { signal })
+      const list = listOf()
+      yield { name: EXPORT, size: list.length, content: list }
+    }
+  }
+}
+
+async function* chunkMembers(
+  repository: Repository,
+  chunks: () => Iterable<ExpectedChunk>,
+  sizes: readonly number[],
+  options: ReadOptions
+): AsyncGenerator<WrittenMember> {
+  const store = await repository.store()
+  let i = 0
+  for await (const { id, bytes, compressed } of readStored(store, chunks(), options)) {
+    const size = sizes[i++]!
+    if (bytes.length !== Math.abs(size) || compressed !== size >= 0) {
+      throw new SourceChangedError(`chunk ${id} in ${store.name}`, 'was stored anew while it was exported')
+    }
+    yield { name: chunkMember(id, compressed), size: bytes.length, content: bytes }
+  }
+}
+
+async function* partMembers(
+  repository: Repository,
+  manifest: SoundSet['manifest'],
+  { signal }: ReadOptions
+): AsyncGenerator<WrittenMember> {
+  const placed = partsOf(manifest)
+  for (const member of manifest.members) {
+    await using open = await openMember(repository, member, { signal })
+    for (const { reader, entry } of open.entries) {
+      for (let i = 0; i < entry.parts.length; i += 1) {
+        const { name, part, start } = placed.next().value!
+        const content = reader.stream({ start, end: start + part.bytes, signal })
+        yield { name, size: part.bytes, content }
+      }
+    }
+  }
+}
