@@ -30,7 +30,16 @@ const LOADERS: Record<string, () => Promise<AnyCommand>> = {
   'snapshot prune': async () => (await import('./commands/snapshot-prune.ts')).default,
   'snapshot gc': async () => (await import('./commands/snapshot-gc.ts')).default,
   'snapshot cleanup': async () => (await import('./commands/snapshot-cleanup.ts')).default,
-  'snapshot estimate': async () => (await import('./commands/snapshot-estimate.ts')).default
+  'snapshot estimate': async () => (await import('./commands/snapshot-estimate.ts')).default,
+  'archive write': async () => (await import('./commands/archive-write.ts')).default,
+  'archive verify': async () => (await import('./commands/archive-verify.ts')).default,
+  'archive show': async () => (await import('./commands/archive-show.ts')).default,
+  'archive restore': async () => (await import('./commands/archive-restore.ts')).default,
+  'recovery show': async () => (await import('./commands/recovery-show.ts')).default,
+  'recovery verify': async () => (await import('./commands/recovery-verify.ts')).default,
+  'recovery recover': async () => (await import('./commands/recovery-recover.ts')).default,
+  'snapshot export': async () => (await import('./commands/snapshot-export.ts')).default,
+  'snapshot import': async () => (await import('./commands/snapshot-import.ts')).default
 }
 
 /** The commands that this command line can be about: the one it names, or all where help may be wanted. */

@@ -1,0 +1,28 @@
+import { restoreArchive } from '../../snapshots/archive/single.ts'
+import { archiveInput, archiveName } from '../archive-input.ts'
+import { command } from '../command.ts'
+import { toJson } from '../json.ts'
+import { formatSize } from '../quantities.ts'
+import { forceOptions, sealerFor, sealOptions } from '../seal-options.ts'
+import { jsonOption } from '../snapshot-options.ts'
+
+export default command({
+  name: 'archive restore',
+  usage: '<file> <target>',
+  summary: 'put the state of an archive at a path',
+  details: 'The target is untouched until all of the archive has been found right. FILE - is standard input.',
+  example: ['cairn archive restore state.snap /var/lib/app/state.db'],
+  options: { ...sealOptions, ...forceOptions, ...jsonOption },
+  async run({ args, values, terminal, signal }) {
+    const [file, target] = args
+    const sealer = await sealerFor(values)
+    const { sums, seal, meta } = await restoreArchive(archiveInput(file, terminal), target, {
+      what: archiveName(file),
+      sealer,
+      forceSeal: values.force === 'seal',
+      signal
+    })
+    if (values.json) await terminal.out(`${toJson({ file, target, sums, seal, meta })}\n`)
+    else await terminal.out(`${target} ${formatSize(meta.Size)}, seal ${seal}\n`)
+  }
+})

@@ -1,0 +1,43 @@
+import { exportSetTo } from '../../snapshots/archive/export-set.ts'
+import { command } from '../command.ts'
+import { toJson } from '../json.ts'
+import { oneOf, single } from '../options.ts'
+import { formatSize, parsePositiveSize } from '../quantities.ts'
+import { sealerFor, sealOptions } from '../seal-options.ts'
+import { jsonOption, openedRepository } from '../snapshot-options.ts'
+
+export default command({
+  name: 'snapshot export',
+  usage: '<repo> <set> <file>',
+  summary: 'write a set to one archive, or to parts of a fixed size',
+  details: `A tar file with SHA256SUMS, which "cairn snapshot import" takes in. Layout "stream" has the plain bytes of every member
+instead of chunks, for whoever has nothing but tar and cat. Parts that are there already and right are left alone.`,
+  example: [
+    'cairn snapshot export /backup/repo nightly-31 nightly.tar',
+    'cairn snapshot export /backup/repo 31 nightly.tar --part-size 99M'
+  ],
+  options: {
+    layout: single('--layout <name>', 'chunks (default) or stream', oneOf('chunks', 'stream')),
+    partSize: single(
+      '--part-size <size>',
+      'divide the archive, and list its parts in FILE.parts.json',
+      parsePositiveSize
+    ),
+    ...sealOptions,
+    ...jsonOption
+  },
+  async run(invocation) {
+    const { args, values, terminal, signal } = invocation
+    const { layout, partSize, json } = values
+    const [repo, ref, file] = args
+    const sealer = await sealerFor(values)
+    await using repository = await openedRepository(invocation, repo)
+    const { set, bytes, files } = await exportSetTo(repository, ref, file, { layout, partSize, sealer, signal })
+    const { id, name } = set
+    if (json) await terminal.out(`${toJson({ id, name, bytes, files })}\n`)
+    else
+      await terminal.out(
+        `${id} ${name} ${formatSize(bytes)} in ${files.length === 1 ? file : `${files.length - 1} parts`}\n`
+      )
+  }
+})

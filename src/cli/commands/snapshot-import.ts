@@ -1,0 +1,69 @@
+import { type ImportedSet, importSet } from '../../snapshots/archive/import-set.ts'
+import { DuplicateImportError } from '../../snapshots/errors.ts'
+import type { OpenRepository } from '../../snapshots/open-repository.ts'
+import { archiveInput, archiveName } from '../archive-input.ts'
+import { command } from '../command.ts'
+import { WARNED } from '../exit-codes.ts'
+import { toJson } from '../json.ts'
+import { notice } from '../notices.ts'
+import { flag, single, text } from '../options.ts'
+import { forceOptions, sealerFor, sealOptions } from '../seal-options.ts'
+import { jsonOption, openedRepository } from '../snapshot-options.ts'
+
+export default command({
+  name: 'snapshot import',
+  usage: '<repo> <file>',
+  summary: 'take in a set from an archive, or from the list of its parts',
+  details: `The set is there only when all of the archive has been found right. One that is here already counts as taken in: its
+id is printed, and it does not expire any more.`,
+  example: [
+    'cairn snapshot import /backup/repo nightly.tar',
+    'cairn snapshot import /backup/repo nightly.tar.parts.json'
+  ],
+  options: {
+    name: single('--name <name>', 'what the set is called (default: as it was)', text),
+    allowDuplicate: flag('--allow-duplicate', 'take it in also when it is here already'),
+    ...sealOptions,
+    ...forceOptions,
+    ...jsonOption
+  },
+  async run(invocation) {
+    const { args, values, terminal, signal } = invocation
+    const { name, allowDuplicate, force, json } = values
+    const [repo, file] = args
+    const sealer = await sealerFor(values)
+    await using repository = await openedRepository(invocation, repo)
+    try {
+      const taken = await importSet(repository, archiveInput(file, terminal), {
+        what: archiveName(file),
+        sealer,
+        forceSeal: force === 'seal',
+        allowDuplicate,
+        name,
+        signal
+      })
+      for (const warning of taken.warnings) notice(invocation, warning)
+      await terminal.out(json ? `${toJson(shown(taken))}\n` : `${taken.setId} ${taken.name}\n`)
+      return taken.warnings.length > 0 ? WARNED : 0
+    } catch (error) {
+      if (!(error instanceof DuplicateImportError)) throw error
+      const { setId, members } = error
+      const there = await keep(repository, setId, signal)
+      notice(invocation, error.message)
+      await terminal.out(
+        json ? `${toJson({ id: setId, name: there, members, duplicate: true })}\n` : `${setId} ${there}\n`
+      )
+      return 0
+    }
+  }
+})
+
+/** Whoever takes a set in once more wants it to stay. */
+async function keep(repository: OpenRepository, id: number, signal: AbortSignal): Promise<string> {
+  const { set } = await repository.sets.setExpiry(id, null, { signal })
+  return set.name
+}
+
+function shown({ setId, name, members, sums, seal, warnings }: ImportedSet) {
+  return { id: setId, name, members, sums, seal, warnings, duplicate: false }
+}
