@@ -6,6 +6,7 @@ import type { ChunkStore } from '../stores/store.ts'
 import { eachOf } from './each-of.ts'
 import { firstOccurrences } from './repeats.ts'
 
+/** Which stores are asked what they have. */
 export interface IndexInfoOptions extends ReadOptions {
   /** Counted for `in-store`. */
   store?: ChunkStore | undefined

@@ -16,6 +16,7 @@ export interface WrongRange {
   readonly size: number
 }
 
+/** What comparing a file with an index came to. */
 export interface BlobVerification {
   /** Whether the file has the index's size; a device may be larger. */
   readonly sizeMatches: boolean

@@ -18,6 +18,7 @@ export interface VerifyStoreOptions extends ReadOptions, ProgressOptions {
   onBad?: ((bad: BadChunk) => void | Promise<void>) | undefined
 }
 
+/** A chunk that is not what its name says, or could not be read. */
 export interface BadChunk {
   readonly id: ChunkId
   readonly reason: string
@@ -26,6 +27,7 @@ export interface BadChunk {
   readonly removed: boolean
 }
 
+/** What verifying a store came to. */
 export interface StoreVerification {
   /** Chunks looked at, bad ones included. */
   chunks: number

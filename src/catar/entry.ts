@@ -57,4 +57,5 @@ export interface PipeEntry extends Common {
   readonly type: 'fifo' | 'socket'
 }
 
+/** A node of an archive, finished: what a file holds is told by where it lies. Switch on `type`. */
 export type CatarEntry = DirectoryEntry | FileEntry | SymlinkEntry | DeviceEntry | PipeEntry

@@ -99,6 +99,7 @@ export function compareNames(one: Uint8Array, other: Uint8Array): number {
   return Buffer.compare(one, other)
 }
 
+/** Whether two names are the same bytes. */
 export function equalNames(one: Uint8Array, other: Uint8Array): boolean {
   return one.length === other.length && Buffer.compare(one, other) === 0
 }

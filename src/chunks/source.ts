@@ -32,6 +32,7 @@ export interface CachedSource extends ChunkSource {
   observe(observer: ResidencyObserver): Disposable
 }
 
+/** Whether the source keeps what it has read. */
 export function isCached(source: ChunkSource): source is CachedSource {
   return 'observe' in source
 }

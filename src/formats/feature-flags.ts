@@ -38,12 +38,17 @@ export const FEATURES = {
   'quota-projid': 0x1_0000_0000n
 } as const
 
+/** One of casync's names for a feature. */
 export type FeatureName = keyof typeof FEATURES
 
-/** How the tree was scanned and which digest names its chunks; without effect on decoding. */
+// What else caformat.h keeps in the same word; without effect on decoding.
+/** `.caexclude` files were obeyed when the tree was scanned. */
 export const EXCLUDE_FILE = 1n << 60n
+/** Chunks are named by SHA-512/256; without it by SHA-256. */
 export const SHA512_256 = 1n << 61n
+/** What was mounted inside the tree was left out. */
 export const EXCLUDE_SUBMOUNTS = 1n << 62n
+/** Files marked "no dump" were left out. */
 export const EXCLUDE_NODUMP = 1n << 63n
 
 /** casync's names for several features at once. */
@@ -58,6 +63,7 @@ export const FEATURE_SETS = {
   fuse: 0x13ff_fffbn
 } as const
 
+/** One of casync's names for a set of features. */
 export type FeatureSetName = keyof typeof FEATURE_SETS
 
 /** What `desync tar` writes into every archive; readers know desync's habits by it. */

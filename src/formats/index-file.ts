@@ -21,6 +21,7 @@ export const INDEX_TAIL_SIZE = 40
 /** No chunk may be larger, whatever an index says: 128 MiB. */
 export const MAX_CHUNK_SIZE = 128 * 1024 * 1024
 
+/** The sizes between which chunks are cut, and which they have on average, in bytes. */
 export interface ChunkSizes {
   readonly min: number
   readonly avg: number

@@ -31,10 +31,12 @@ export interface ListableIndexStore extends IndexStore {
   list(options?: ReadOptions): AsyncIterable<string>
 }
 
+/** Whether the store takes index files. */
 export function isWritableIndexStore(store: IndexStore): store is WritableIndexStore {
   return 'put' in store
 }
 
+/** Whether the store can say what it has. */
 export function isListableIndexStore(store: IndexStore): store is ListableIndexStore {
   return 'list' in store
 }

@@ -6,6 +6,7 @@ import type { Ownership } from './ownership.ts'
 /** A node as the kernel names it. 1 is the root. Stable for one archive, also in a second mount of it. */
 export type Inode = number
 
+/** The inode of every filesystem's root, as FUSE wants it. */
 export const ROOT_INODE: Inode = 1
 
 /** What stat(2) needs. Sizes in bytes; modes as stat(2) has them. */

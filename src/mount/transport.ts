@@ -1,5 +1,6 @@
 import type { Filesystem } from './filesystem.ts'
 
+/** Ways in which the kernel's requests are carried, best first. */
 export type TransportName = 'erofs' | 'session' | 'fuse-native'
 
 /** What every transport is told about the mount it is to make. Names are text as the user wrote it, never escaped. */

@@ -20,6 +20,7 @@ export interface ChunkSizes {
   max: number
 }
 
+/** Codecs of compressed chunks; all are read, zstd is what is written unless told otherwise. */
 export type Compression = 'zstd' | 'xz' | 'gzip'
 
 /** How a call waits for its turn. */

@@ -21,6 +21,7 @@ export interface Runs {
   readonly active: readonly Run[]
 }
 
+/** What is known of a reader before its first read. */
 export const NO_RUNS: Runs = { begun: 0, active: [] }
 
 export interface Reading {

@@ -1,6 +1,7 @@
 import type { ReadOptions } from '../read-options.ts'
 import type { RandomReader } from './random-reader.ts'
 
+/** What a position is counted from. */
 export type Whence = 'start' | 'current' | 'end'
 
 /**

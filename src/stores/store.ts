@@ -76,14 +76,17 @@ export interface LocatedStore extends ChunkStore {
   locate(id: ChunkId): ChunkFile
 }
 
+/** Whether the store's chunks are files of this machine. */
 export function isLocated(store: ChunkStore): store is LocatedStore {
   return 'locate' in store
 }
 
+/** Whether the store takes chunks. */
 export function isWritable(store: ChunkStore): store is WritableStore {
   return 'put' in store
 }
 
+/** Whether the store can also be listed, and chunks be removed from it. */
 export function isPrunable(store: ChunkStore): store is PrunableStore {
   return isWritable(store) && 'ids' in store && 'remove' in store
 }
