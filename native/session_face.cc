@@ -97,9 +97,11 @@ void SessionFace::start(const Attached& attached, const Opening& opening, Napi::
     held_.push_back(Napi::Persistent(object));
   }
 
-  // It is what keeps the process alive while the mount is there.
-  napi_create_threadsafe_function(env, nullptr, nullptr, Napi::String::New(env, "cairn session"), 0, 1, nullptr,
-                                  nullptr, this, wake, &waker_);
+  // It is what keeps the process alive while the mount is there, and this object: a wake-up that was posted before the
+  // end comes after it.
+  napi_create_threadsafe_function(
+      env, nullptr, nullptr, Napi::String::New(env, "cairn session"), 0, 1, this,
+      [](napi_env, void* face, void*) { static_cast<SessionFace*>(face)->Unref(); }, this, wake, &waker_);
   napi_add_env_cleanup_hook(env, environmentEnds, this);
   Ref();
   session_ = std::make_unique<Session>(attached.descriptor, opening.options, std::move(residents),
@@ -182,7 +184,6 @@ void SessionFace::finish(Napi::Env env) {
   waker_ = nullptr;
   handler_.Reset();
   held_.clear();
-  Unref();
 }
 
 namespace {
