@@ -102,8 +102,8 @@ export async function renameSet(
   const old = await findSoundSet(paths, ref, options)
   if (old.name === name) return { set: old, warnings: [] }
   {
-    await using naming = await lockFile(paths.allocationLock, { signal: options.signal })
-    await using one = await repository.lockSet(old.id, { signal: options.signal })
+    await using naming = await lockFile(paths.allocationLock, options)
+    await using one = await repository.lockSet(old.id, options)
     void [naming, one]
     if ((await setFiles(paths)).some((other) => other.name === name)) throw new ConflictError(name, 'is a set already')
     const to = paths.set(setFile(old.id, name))
@@ -111,7 +111,10 @@ export async function renameSet(
     await renameDurably(paths.set(old.file), to)
   }
   // The file's name is what counts; the manifest follows it.
-  return updateSet(repository, name, ({ manifest }) => ({ ...manifest, name }), { signal: options.signal })
+  return updateSet(repository, name, ({ manifest }) => ({ ...manifest, name }), {
+    signal: options.signal,
+    timeout: options.timeout
+  })
 }
 
 /** From when on the set may be pruned; null: never by itself. */
