@@ -24,15 +24,15 @@ export function padding(size: number): number {
 }
 
 /** One block: the same for the same member and time, whoever writes it and wherever. */
-export function encodeTarHeader({ name, size }: TarMember, mtime: Date): Uint8Array {
+export async function encodeTarHeader({ name, size }: TarMember, mtime: Date): Promise<Uint8Array> {
   if (Buffer.byteLength(name) > MOST_NAME_BYTES || !/^[\x21-\x7e]+$/.test(name)) {
     throw new RangeError(`${JSON.stringify(name)} does not fit the header of a member`)
   }
   const packing = pack()
   packing.entry({ name, size, mode: 0o600, uid: 0, gid: 0, mtime, type: 'file' })
-  const block = packing.read() as Uint8Array | null
+  const block = await new Promise<Uint8Array>((resolve) => packing.once('data', (data) => resolve(data as Uint8Array)))
   packing.destroy()
-  if (block?.length !== BLOCK) throw new Error(`the header of ${name} is not one block`)
+  if (block.length !== BLOCK) throw new Error(`the header of ${name} is not one block`)
   return new Uint8Array(block)
 }
 

@@ -51,7 +51,7 @@ async function* containerPieces(
   const sums = new Map<string, string>()
   for await (const member of members) {
     signal?.throwIfAborted()
-    yield encodeTarHeader(member, mtime)
+    yield await encodeTarHeader(member, mtime)
     const hash = yield* contentOf(member, signal)
     sums.set(member.name, hash)
     onMember?.(member.name, member.size, hash)
@@ -82,8 +82,8 @@ async function* contentOf(
   return sha256 ?? Buffer.from(await digest!.finish()).toString('hex')
 }
 
-function* whole(name: string, bytes: Uint8Array, mtime: Date): Generator<Uint8Array> {
-  yield encodeTarHeader({ name, size: bytes.length }, mtime)
+async function* whole(name: string, bytes: Uint8Array, mtime: Date): AsyncGenerator<Uint8Array> {
+  yield await encodeTarHeader({ name, size: bytes.length }, mtime)
   yield bytes
   if (padding(bytes.length) > 0) yield new Uint8Array(padding(bytes.length))
 }
