@@ -1,10 +1,10 @@
-import { chunkFailure } from '../chunks/decode-stored.ts'
+import { chunkFailure, namingDigest } from '../chunks/decode-stored.ts'
 import { FileError } from '../errors.ts'
 import type { IndexTable } from '../formats/index-table.ts'
 import { native } from '../native/binding.ts'
 import { cancellable } from '../native/cancellable.ts'
 import type { ReadOptions } from '../read-options.ts'
-import type { ChunkStore, LocatedStore } from '../stores/store.ts'
+import type { ChunkStore, LocatedStore, StoredChunk } from '../stores/store.ts'
 import type { BlobTarget } from './blob-target.ts'
 
 export interface FetchOptions extends ReadOptions {
@@ -22,20 +22,21 @@ export async function fetchTo(
 ): Promise<void> {
   const chunk = table.chunkAt(row)
   const position = table.startAt(row)
-  await store.get(
-    chunk.id,
-    async (stored, from) => {
-      try {
-        return await cancellable(signal, (control) =>
-          native.decodeChunkTo(stored, chunk, target.handle.fd, position, { ...control, sparse })
-        )
-      } catch (error) {
-        signal?.throwIfAborted()
-        throw targetFailure(target, error) ?? chunkFailure(error, chunk, from)
-      }
-    },
-    { signal }
-  )
+  const write = async (stored: StoredChunk, from: string) => {
+    try {
+      return await cancellable(signal, (control) =>
+        native.decodeChunkTo(stored, chunk, target.handle.fd, position, { ...control, sparse })
+      )
+    } catch (error) {
+      signal?.throwIfAborted()
+      throw targetFailure(target, error) ?? chunkFailure(error, chunk, from)
+    }
+  }
+  try {
+    await store.get(chunk.id, write, { signal })
+  } catch (error) {
+    throw namingDigest(error, chunk)
+  }
 }
 
 /**

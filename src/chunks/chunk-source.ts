@@ -1,11 +1,11 @@
 import { availableParallelism } from 'node:os'
 import { performance } from 'node:perf_hooks'
-import { ChunkCorruptError, ChunkMissingError } from '../errors.ts'
-import type { DigestName, ExpectedChunk } from '../formats/chunk-id.ts'
+import { ChunkCorruptError } from '../errors.ts'
+import type { ExpectedChunk } from '../formats/chunk-id.ts'
 import { type ChunkStore, isLocated, type UseChunk } from '../stores/store.ts'
 import { AheadQueue } from './ahead-queue.ts'
 import { ChunkCache, type ResidencyObserver } from './chunk-cache.ts'
-import { decodeStored } from './decode-stored.ts'
+import { decodeStored, namingDigest } from './decode-stored.ts'
 import { isZeroChunk, zeroBytes } from './null-chunk.ts'
 import { Pace } from './pace.ts'
 import { SingleFlight } from './single-flight.ts'
@@ -25,7 +25,6 @@ const DEFAULT_BYTES = 256 * 1024 * 1024
 const LOCAL_AT_ONCE = 64
 // More does not make the cores of this machine faster.
 const LOCAL_ENOUGH = 2 * availableParallelism()
-const DIGEST_WORDS: Record<DigestName, string> = { 'sha512-256': 'SHA-512/256', sha256: 'SHA-256' }
 
 /**
  * Verified plain chunks out of a store stack: the least recently used are kept under one byte budget, each is fetched
@@ -47,7 +46,7 @@ class StoreChunkSource implements CachedSource {
   constructor(store: ChunkStore, { maxBytes = DEFAULT_BYTES, cache, concurrency }: ChunkSourceOptions) {
     this.name = store.name
     this.#store = store
-    this.#cache = cache ?? new ChunkCache(maxBytes)
+    this.#cache = cache ?? new ChunkCache(maxBytes - uncollected(maxBytes))
     const atOnce = concurrency ?? (isLocated(store) ? LOCAL_AT_ONCE : 10)
     this.pace = new Pace(Math.min(atOnce, isLocated(store) ? LOCAL_ENOUGH : atOnce))
     // One slot stays free, so that a read somebody waits for is never behind those that nobody waits for.
@@ -102,9 +101,7 @@ class StoreChunkSource implements CachedSource {
       this.pace.note(bytes.length, performance.now() - began)
       return bytes
     } catch (error) {
-      if (!(error instanceof ChunkMissingError)) throw error
-      // An index that names another digest than the store's chunks were named by misses every one of them.
-      throw new ChunkMissingError(chunk.id, error.store, `its ${DIGEST_WORDS[chunk.digest]}, says the index`)
+      throw namingDigest(error, chunk)
     }
   }
 
@@ -119,6 +116,14 @@ class StoreChunkSource implements CachedSource {
     if (size === undefined || bytes.length === size) return bytes
     throw new ChunkCorruptError(id, this.name, `it is ${bytes.length} bytes, where the index says ${size}`)
   }
+}
+
+/**
+ * Bytes of chunks that the cache has let go and that are still there: V8 collects them when some 64 MiB have come
+ * together. They count towards the budget like those that are kept.
+ */
+function uncollected(maxBytes: number): number {
+  return Math.min(64 * 1024 * 1024, maxBytes / 4)
 }
 
 function closedReason(): DOMException {

@@ -5,7 +5,7 @@ import {
   StoreRefusedError,
   StoreUnavailableError
 } from '../errors.ts'
-import type { ExpectedChunk } from '../formats/chunk-id.ts'
+import type { DigestName, ExpectedChunk } from '../formats/chunk-id.ts'
 import { native } from '../native/binding.ts'
 import type { ReadOptions } from '../read-options.ts'
 import type { StoredChunk } from '../stores/store.ts'
@@ -65,4 +65,15 @@ export function chunkFailure(error: unknown, chunk: ExpectedChunk, from: string)
     default:
       return new StoreUnavailableError(from, `chunk ${chunk.id}: ${describeErrno(code)}`, { cause: error })
   }
+}
+
+const DIGEST_WORDS: Record<DigestName, string> = { 'sha512-256': 'SHA-512/256', sha256: 'SHA-256' }
+
+/**
+ * The same failure, and of a missing chunk also by which digest it was looked for: an index that names another one than
+ * the store's chunks were named by misses every one of them.
+ */
+export function namingDigest(error: unknown, { id, digest }: ExpectedChunk): unknown {
+  if (!(error instanceof ChunkMissingError)) return error
+  return new ChunkMissingError(id, error.store, `its ${DIGEST_WORDS[digest]}, says the index`)
 }

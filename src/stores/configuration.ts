@@ -54,14 +54,17 @@ export function defaultConfigurationPath(): string {
   return join(process.env['XDG_CONFIG_HOME'] || join(homedir(), '.config'), 'desync', 'config.json')
 }
 
+const ABSENT = new Set<string | undefined>(['ENOENT', 'ENOTDIR', 'EACCES'])
+
 /**
- * Reads desync's JSON configuration. Without `path` the default file is read if it is there. Every key is checked; an
- * error names the file and the key, never a value.
+ * Reads desync's JSON configuration. Without `path` the default file is read if it is there and may be: who runs as
+ * another user often keeps a HOME that is closed to him. Every key is checked; an error names the file and the key,
+ * never a value.
  */
 export async function readConfiguration(path?: string): Promise<Configuration> {
   const file = path ?? defaultConfigurationPath()
   const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT' && path === undefined) return undefined
+    if (path === undefined && ABSENT.has(error.code)) return undefined
     throw new FileError(file, error.code ?? 'EIO', { cause: error })
   })
   return text === undefined ? configurationOf({}) : configurationOf(parseConfiguration(file, text))

@@ -100,6 +100,7 @@ for (const [from, as] of ways) {
       instanceOf: ChunkMissingError
     })
     t.like(error, { id, store: store.name })
+    t.regex(error.message, /SHA-512\/256/, 'the digest used not to be named when extracting')
     t.is(await readFile(join(directory, 'out'), 'utf8'), 'as it was')
     t.deepEqual(await filesBelow(directory), before)
   })

@@ -91,3 +91,19 @@ test("desync's configuration file is read, and what is wrong with it is named", 
   t.true(wrong.err.includes(config), wrong.err)
   t.is((await cairn('verify', '--config=/nonexistent/config.json', '-s', store)).code, 1)
 })
+
+test.serial(
+  'a home that is closed to who runs this holds no configuration (it used to stop every command)',
+  async (t) => {
+    const directory = await scratch(t)
+    await writeFile(join(directory, 'desync'), 'a file where a directory would have to be searched')
+    const before = process.env['XDG_CONFIG_HOME']
+    process.env['XDG_CONFIG_HOME'] = directory
+    try {
+      t.is((await cairn('info', `${BLOB}/zero-runs.caibx`)).code, 0)
+    } finally {
+      if (before === undefined) delete process.env['XDG_CONFIG_HOME']
+      else process.env['XDG_CONFIG_HOME'] = before
+    }
+  }
+)

@@ -60,3 +60,13 @@ test('a slow reader of standard output gets every byte before the program ends',
     .map((line) => line.split('\t'))
   t.is(Number(rows.at(-1)![0]) + Number(rows.at(-1)![1]), 500_000)
 })
+
+test('a path that is not UTF-8 is found as it was typed (it used to become U+FFFD)', (t) => {
+  const script = `"$@" "$(printf 'names/\\377\\376-invalid-utf8')"`
+  const { status, stdout, stderr } = spawnSync(
+    'sh',
+    ['-c', script, 'sh', ...PROGRAM, 'cat', 'test/fixtures/tree/tree.catar'],
+    { encoding: 'utf8' }
+  )
+  t.deepEqual([status, stdout, stderr], [0, 'i', ''])
+})
