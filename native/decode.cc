@@ -1,5 +1,7 @@
 #include "decode.hh"
 
+#include <sys/resource.h>
+
 #include <cstring>
 
 #include "frames.hh"
@@ -45,14 +47,25 @@ Failure DecodeJob::load(Scratch& scratch) {
 
 namespace {
 
-/** Counts the time it lives as waited for a file. */
+/** How often this thread has given up its core by itself: not so when another one took it away. */
+long timesSlept() {
+  struct rusage usage;
+  return getrusage(RUSAGE_THREAD, &usage) == 0 ? usage.ru_nvcsw : 0;
+}
+
+/** Counts the time it lives as waited for a file, if the thread slept meanwhile. */
 class Waiting {
  public:
-  explicit Waiting(Scratch& scratch) : scratch_(scratch), since_(std::chrono::steady_clock::now()) {}
-  ~Waiting() { scratch_.waited += std::chrono::steady_clock::now() - since_; }
+  explicit Waiting(Scratch& scratch)
+      : scratch_(scratch), slept_(timesSlept()), since_(std::chrono::steady_clock::now()) {}
+  ~Waiting() {
+    const bool waited = timesSlept() != slept_;
+    scratch_.waited += waited ? std::chrono::steady_clock::now() - since_ : std::chrono::nanoseconds(1);
+  }
 
  private:
   Scratch& scratch_;
+  const long slept_;
   const std::chrono::steady_clock::time_point since_;
 };
 

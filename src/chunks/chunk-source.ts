@@ -118,12 +118,12 @@ class StoreChunkSource implements CachedSource {
   }
 }
 
-/**
- * Bytes of chunks that the cache has let go and that are still there: V8 collects them when some 64 MiB have come
- * together. They count towards the budget like those that are kept.
- */
+/** V8 collects what the cache has let go when so much of it has come together. */
+const COLLECTED_AT = 64 * 1024 * 1024
+
+/** Bytes let go and still there count towards the budget like those that are kept, where it has room for both. */
 function uncollected(maxBytes: number): number {
-  return Math.min(64 * 1024 * 1024, maxBytes / 4)
+  return Math.max(0, Math.min(COLLECTED_AT, maxBytes - COLLECTED_AT))
 }
 
 function closedReason(): DOMException {

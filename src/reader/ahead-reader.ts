@@ -4,8 +4,9 @@ import { NO_RUNS, planReadahead, type Reading, type Runs } from './readahead.ts'
 
 /** The share of all memory for plain chunks that may be filled ahead of readers. */
 const SHARE = 1 / 4
-/** Enough ahead for a store whose speed is not known yet, and for one on this machine: some chunks for every core. */
-const LEAST_NEED = 1024 * 1024
+// Enough for a store on this machine, and for one whose speed is not known yet: both a disk and the digests, eight of
+// which a core does side by side, want some dozens of chunks under way.
+const LEAST_NEED = 8 * 1024 * 1024
 /** However small the chunks are, so many are asked for at once. */
 const MOST_CHUNKS = 1024
 
