@@ -48,6 +48,16 @@ async function becomes(directory: string, names: string[]): Promise<void> {
   throw new Error(`${directory} does not list ${names.join(', ')}, but ${(await readdir(directory)).join(', ')}`)
 }
 
+/** Waits until a name that was looked up before is not found any more. */
+async function goes(path: string): Promise<void> {
+  for (const limit = Date.now() + 15_000; Date.now() < limit;) {
+    const found = await stat(path).catch((error: NodeJS.ErrnoException) => error.code)
+    if (found === 'ENOENT') return
+    await new Promise((resolve) => setTimeout(resolve, 200))
+  }
+  throw new Error(`${path} is still there`)
+}
+
 onMount(
   'a set is there by its id, its name, its time, and as the latest: trees as trees, blobs as files',
   async (t) => {
