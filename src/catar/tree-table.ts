@@ -191,6 +191,12 @@ export class TreeTable implements TreeRows, Family {
 
   /** The row whose ENTRY begins at `offset`, or undefined. */
   rowAt(offset: number): Row | undefined {
+    const row = this.rowFrom(offset)
+    return row < this.count && this.offset(row) === offset ? row : undefined
+  }
+
+  /** The first row whose ENTRY begins at `offset` or behind it; `count` where there is none. */
+  rowFrom(offset: number): Row {
     let low = 0
     let high = this.count
     while (low < high) {
@@ -198,7 +204,7 @@ export class TreeTable implements TreeRows, Family {
       if (this.offset(middle) < offset) low = middle + 1
       else high = middle
     }
-    return low < this.count && this.offset(low) === offset ? low : undefined
+    return low
   }
 
   #u32(row: Row, field: number): number {

@@ -22,6 +22,7 @@ import {
   type ListedPage,
   type Statistics
 } from './filesystem.ts'
+import { TableAnswers } from './table-answers.ts'
 
 /** The tree of an archive, read where it is looked at. Takes the reader over. */
 export class TreeFilesystem implements Filesystem {
@@ -30,8 +31,8 @@ export class TreeFilesystem implements Filesystem {
   readonly prefersImage = true
   readonly contents: readonly ChunkedContent[] | undefined
   readonly #reader: RandomReader
-  /** Everything about the tree's nodes, once it is known. */
-  table: TreeTable | undefined
+  #table: TreeTable | undefined
+  #answers: TableAnswers | undefined
 
   constructor(tree: CatarTree, reader: RandomReader) {
     this.name = reader.name
@@ -40,57 +41,71 @@ export class TreeFilesystem implements Filesystem {
     this.#reader = reader
   }
 
+  /** Everything about the tree's nodes, once it is known. From then on nothing but content is read from the archive. */
+  get table(): TreeTable | undefined {
+    return this.#table
+  }
+
+  set table(table: TreeTable | undefined) {
+    const hasContent = this.contents !== undefined
+    this.#table = table
+    this.#answers = table === undefined ? undefined : new TableAnswers(table, { hasContent })
+  }
+
   /** Reads the archive's root and nothing more. Rejects with FormatError where there is no archive. */
   static async open(reader: RandomReader, options?: ReadOptions): Promise<TreeFilesystem> {
     return new TreeFilesystem(await CatarTree.open(reader, options), reader)
   }
 
   async lookup(parent: Inode, name: Uint8Array, options?: ReadOptions): Promise<Attributes> {
+    if (this.#answers !== undefined) return this.#answers.lookup(parent, name)
     const entry = await known(this.tree.lookup(parent, name, options))
     if (entry === undefined) throw new FilesystemError('ENOENT', Buffer.from(name).toString())
     return this.#shown(entry)
   }
 
   async attributes(inode: Inode, options?: ReadOptions): Promise<Attributes> {
-    return this.#shown(await this.#entry(inode, options))
+    return this.#answers?.attributes(inode) ?? this.#shown(await this.#entry(inode, options))
   }
 
   async list(inode: Inode, cookie: number, options?: ReadOptions): Promise<ListedPage> {
+    if (this.#answers !== undefined) return this.#answers.list(inode, cookie)
     const page = await known(this.tree.page(inode, cookie, options))
     return page.map(({ entry, cookie }) => ({ name: entry.name, cookie, attributes: this.#shown(entry) }))
   }
 
   async parent(inode: Inode): Promise<Inode> {
-    return known(this.tree.parent(inode))
+    return this.#answers?.parent(inode) ?? known(this.tree.parent(inode))
   }
 
   async readlink(inode: Inode, options?: ReadOptions): Promise<Uint8Array> {
+    if (this.#answers !== undefined) return this.#answers.readlink(inode)
     const entry = await this.#entry(inode, options)
     if (entry.type === 'symlink') return entry.target
     throw new FilesystemError('EINVAL', `inode ${inode}`)
   }
 
   async read(inode: Inode, offset: number, length: number, options?: ReadOptions): Promise<readonly Uint8Array[]> {
-    const entry = await this.#entry(inode, options)
-    if (entry.type !== 'file') throw new FilesystemError(unreadable(entry), `inode ${inode}`)
-    const { start, size } = entry.payload
+    const { start, size } = this.#answers?.content(inode) ?? (await this.#payload(inode, options))
     const until = start + size
     if (offset >= size) return []
     return this.#reader.read(start + offset, Math.min(length, size - offset), { ...options, until })
   }
 
   async xattr(inode: Inode, name: string, options?: ReadOptions): Promise<Uint8Array> {
+    if (this.#answers !== undefined) return this.#answers.xattr(inode, name)
     const value = xattrsOf(await this.#entry(inode, options)).get(name)
     if (value === undefined) throw new FilesystemError('ENODATA', `${name} of inode ${inode}`)
     return value
   }
 
   async xattrs(inode: Inode, options?: ReadOptions): Promise<readonly string[]> {
+    if (this.#answers !== undefined) return this.#answers.xattrs(inode)
     return [...xattrsOf(await this.#entry(inode, options)).keys()]
   }
 
   async statistics(): Promise<Statistics> {
-    return { bytes: this.#reader.size, files: 0 }
+    return { bytes: this.#reader.size, files: this.#table?.count ?? 0 }
   }
 
   async asImage(wishes: ImageWishes, options?: ReadOptions): Promise<ImageFilesystem | undefined> {
@@ -98,18 +113,21 @@ export class TreeFilesystem implements Filesystem {
   }
 
   ran(inode: Inode, offset: number, length: number): void {
-    this.tree.entry(inode).then(
-      (entry) => {
-        if (entry.type !== 'file') return
-        const { start, size } = entry.payload
-        this.#reader.content?.note(start + offset, length, start + size)
-      },
+    const payload = async () => this.#answers?.content(inode) ?? this.#payload(inode)
+    payload().then(
+      ({ start, size }) => this.#reader.content?.note(start + offset, length, start + size),
       () => {}
     )
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#reader[Symbol.asyncDispose]()
+  }
+
+  async #payload(inode: Inode, options?: ReadOptions): Promise<{ readonly start: number; readonly size: number }> {
+    const entry = await this.#entry(inode, options)
+    if (entry.type === 'file') return entry.payload
+    throw new FilesystemError(unreadable(entry), `inode ${inode}`)
   }
 
   #entry(inode: Inode, options?: ReadOptions): Promise<CatarEntry> {
