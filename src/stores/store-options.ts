@@ -20,7 +20,7 @@ export interface StoreOptions {
   httpCookie?: string | undefined
   /** The store keeps plain chunks. */
   uncompressed?: boolean | undefined
-  /** Hand over chunks whose digest was not checked. Belongs to one store, never to the process. */
+  /** desync's wish to leave digests unchecked. Understood, and without effect: every chunk is checked before anyone sees it. */
   skipVerify?: boolean | undefined
   s3?: S3Credentials | undefined
   /** Told what a user may want to know although the work goes on: a store left, a cache that cannot be written. */
