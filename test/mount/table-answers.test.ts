@@ -3,6 +3,7 @@ import { scanTree } from '../../src/archive/scan-tree.ts'
 import { treeTable } from '../../src/catar/tree-table-file.ts'
 import {
   FilesystemError,
+  type FilesystemErrno,
   ROOT_INODE,
   type Attributes,
   type Inode,
