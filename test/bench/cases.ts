@@ -1,8 +1,10 @@
-import { rm } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Material } from './material.ts'
 import { type Cost, dropCaches, measure } from './measure.ts'
 import { type BenchMount, kernelMount, serving } from './mounts.ts'
+import { writeTerabyteIndex } from './terabyte.ts'
 
 /** One thing that is measured, done by us and by whoever else can do it. */
 export interface Case {
@@ -153,6 +155,11 @@ function blobCases({ work, tar, cairn, blob, has }: Material): Case[] {
   }
   return [
     {
+      name: 'mount to the first byte, an index of 1 TB',
+      goals: {},
+      contenders: { cairn: () => firstByte(work, cairn) }
+    },
+    {
       name: 'mounted blob, read from end to end, cold',
       goals: { desync: 3, 'bare codec': 0.6 },
       contenders: {
@@ -172,6 +179,21 @@ function blobCases({ work, tar, cairn, blob, has }: Material): Case[] {
       contenders: has('fio') ? { cairn: ours(random(jobs)), desync: theirs(random(jobs)) } : {}
     }))
   ]
+}
+
+/** From starting the program to having a byte of a terabyte; the memory is what 16 million rows cost. */
+async function firstByte(work: string, cairn: string): Promise<Cost> {
+  const index = join(work, 'terabyte.caibx')
+  if (!existsSync(index)) await writeTerabyteIndex(index)
+  await mkdir(join(work, 'none.castr'), { recursive: true })
+  const mountPoint = join(work, 'mnt')
+  const start = performance.now()
+  await using mounted = await serving(
+    `${cairn} mount ${index} ${mountPoint} -s ${join(work, 'none.castr')}`,
+    mountPoint
+  )
+  await measure('dd if=terabyte of=/dev/null bs=1 count=1 skip=500000000000 status=none', { cwd: mountPoint })
+  return { seconds: (performance.now() - start) / 1000, memory: await mounted.memory() }
 }
 
 /** What the same cores do with decompression and digests alone: every chunk of the store, warm, nothing handed on. */
