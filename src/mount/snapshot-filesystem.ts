@@ -21,7 +21,7 @@ import { ShownMembers, type ShownEntry } from './shown-members.ts'
 import { ShownSets, type ShownSet } from './shown-sets.ts'
 
 /** How long names in the catalogue are believed. */
-const LIFETIME = 5_000
+const LIFETIME = 2_000
 const DIRECTORY = 0o040555
 /** The one file of a BlobFilesystem. */
 const BLOB_INODE: Inode = 2

@@ -7,6 +7,7 @@ import { findSoundSet, lastId, latestSet, setFiles, type SetRef, type SoundSet }
 import { coordinate, type Outcome } from './coordinate.ts'
 import { BrokenSetError, ConflictError } from './errors.ts'
 import { HookRunner } from './hooks.ts'
+import { squashSet } from './kv/squash.ts'
 import { lockFile } from './locks.ts'
 import { contentId, encodeManifest, manifestAddress, stateRootOf, type Manifest, type Member } from './manifest.ts'
 import { continuation } from './continuation.ts'
@@ -30,6 +31,10 @@ export interface CreateOptions extends ReadOptions {
   /** Made by a machine that nobody watches. Default: false. */
   readonly auto?: boolean | undefined
   readonly freezeTimeout?: number | undefined
+  /** Increments of one source above which a warning is given, or they are squashed. Default: 32. */
+  readonly maxIncrements?: number | undefined
+  /** Squash sources with more increments than that. Default: false. */
+  readonly autoSquash?: boolean | undefined
   /** Told of every source that is done, and of how many bytes of it were new. */
   readonly onSource?: ((source: string, newBytes: number) => void) | undefined
 }
@@ -67,6 +72,7 @@ interface Captured {
  */
 export async function createSet(repository: Repository, options: CreateOptions): Promise<CreatedSet> {
   const { sources, name: wanted, incremental = false, allowPartial = false, signal } = options
+  const { maxIncrements = 32, autoSquash = false } = options
   const { paths } = repository
   signal?.throwIfAborted()
   checkSources(sources)
@@ -87,6 +93,9 @@ export async function createSet(repository: Repository, options: CreateOptions):
     async (source, handle, open, context) => {
       const parent = incremental === false ? undefined : (explicit ?? (await latestSet(paths, source.name, { signal })))
       const chain = continuation(source, handle, parent, explicit !== undefined, (reason) => context.warn(reason))
+      if (chain.entries.length > maxIncrements && !autoSquash) {
+        context.warn(`has ${chain.entries.length} increments now; "snapshot squash" makes one base of them`)
+      }
       await using stream = await open(chain.since)
       const featureFlags =
         source.kind === 'tree'
@@ -141,9 +150,19 @@ export async function createSet(repository: Repository, options: CreateOptions):
   }
   const committed = await commit()
   const warnings = await repository.changed({ kind: 'commit', id, ...committed }, {})
+  const long = members.filter((member) => member.incrementals.length > maxIncrements)
+  for (const { source } of autoSquash ? long : []) {
+    const done = await squashSet(repository, id, { source }).catch((error: unknown) => ({
+      warnings: [sentence(error)]
+    }))
+    warnings.push(...done.warnings)
+  }
+  const now = autoSquash && long.length > 0 ? await findSoundSet(paths, id) : committed
   return {
     id,
-    ...committed,
+    name: committed.name,
+    address: now.address,
+    manifest: now.manifest,
     newBytes: outcomes.reduce((sum, { value }) => sum + (value?.newBytes ?? 0), 0),
     sources: outcomes.map(sourceResult),
     warnings

@@ -48,3 +48,14 @@ export { Archive, Snapshot } from './archive/single.ts'
 export { keyCommand, keyEnvironment, keyFile, type KeySlot, passphrase, rawKey } from './recovery/keys.ts'
 export { type Multi, MultiFile, type MultiFileOptions } from './recovery/multi-file.ts'
 export { recover, type Recovered, type RecoverOptions, type Verified, verifyRecovery } from './recovery/recover.ts'
+
+export * as backend from './backend.ts'
+export {
+  type ChainManifest,
+  CHUNK_SIZE,
+  type SnapshotEntry,
+  type SnapshotInfo,
+  SnapshotManager
+} from './snapshot-manager.ts'
+export { formatBytes, rotateLog, truncateLog } from './log-files.ts'
+export { type RetentionAction, autoExpiry } from './retention.ts'

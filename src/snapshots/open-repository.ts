@@ -1,5 +1,7 @@
 import { resolve } from 'node:path'
 import type { ReadOptions } from '../read-options.ts'
+import { exportSet, type ExportOptions, type SetExport } from './archive/export-set.ts'
+import { type ImportedSet, type ImportOptions, importSet } from './archive/import-set.ts'
 import { isThere } from './atomic-files.ts'
 import {
   findSet,
@@ -15,7 +17,10 @@ import {
   type STOP
 } from './catalogue.ts'
 import { checkSets, type CheckOptions } from './check-sets.ts'
+import { cleanup, type CleanupConfig, type CleanupResult } from './cleanup.ts'
 import { createSet, type CreateOptions } from './create-set.ts'
+import { collectGarbage, type GcOptions, type GcResult } from './garbage.ts'
+import { squashSet, type SquashOptions } from './kv/squash.ts'
 import { RepositoryPaths } from './paths.ts'
 import { recoverFromCrashes, type CrashRecovery } from './recover-crash.ts'
 import { type KeyProvider, makeLayout, readConfig, Repository } from './repository.ts'
@@ -79,6 +84,9 @@ export class Sets {
   rename(ref: SetRef, name: string, options?: UpdateOptions) {
     return renameSet(this.repository, ref, name, options)
   }
+  squash(ref: SetRef, options?: SquashOptions) {
+    return squashSet(this.repository, ref, options)
+  }
   setExpiry(ref: SetRef, expiresAt: Date | null, options?: UpdateOptions) {
     return setExpiry(this.repository, ref, expiresAt, options)
   }
@@ -114,6 +122,18 @@ export class OpenRepository extends Repository {
 
   restore(ref: SetRef, options?: RestoreOptions): Promise<RestoreState> {
     return restoreSet(this, ref, options)
+  }
+  export(ref: SetRef, options?: ExportOptions): Promise<SetExport> {
+    return exportSet(this, ref, options)
+  }
+  import(archive: AsyncIterable<Uint8Array>, options?: ImportOptions): Promise<ImportedSet> {
+    return importSet(this, archive, options)
+  }
+  gc(options?: GcOptions): Promise<GcResult> {
+    return collectGarbage(this, options)
+  }
+  cleanup(config?: Partial<CleanupConfig>, options?: ReadOptions): Promise<CleanupResult> {
+    return cleanup(this, config, options)
   }
 }
 

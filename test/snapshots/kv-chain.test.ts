@@ -116,3 +116,15 @@ test('B15: a database whose version went back is never quietly captured as somet
     message: /at version 1, and set/
   })
 })
+
+test('a chain that grows too long says so, or becomes one base by itself', async (t) => {
+  const { repository, source } = await chain(t)
+  const create = (options: object) =>
+    repository.sets.create({ sources: [source()], incremental: true, maxIncrements: 3, ...options })
+  const long = await create({})
+  t.regex(long.sources[0]!.warnings.join(), /has 4 increments/)
+  const { id, warnings } = await create({ autoSquash: true })
+  t.deepEqual(warnings, [])
+  const { members } = (await repository.sets.open(id)).manifest
+  t.deepEqual(members[0]!.incrementals, [])
+})

@@ -1,0 +1,121 @@
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import test from 'ava'
+import { cairn, lines, noise, scratch, spawned } from './cairn.ts'
+import { skippingWhen, withoutMounts } from '../support/needs.ts'
+
+async function prepared(t: import('ava').ExecutionContext) {
+  const directory = await scratch(t)
+  const home = join(directory, 'home')
+  await mkdir(home)
+  await writeFile(join(home, 'a'), 'one')
+  await writeFile(join(home, 'big'), noise(1, 200_000))
+  const repo = join(directory, 'repo')
+  await lines('snapshot', 'init', repo)
+  return { directory, home, repo }
+}
+
+const json = async (...argv: string[]) => JSON.parse((await cairn(...argv, '--json')).out) as Record<string, never>
+
+test('a set is made, listed, shown, checked, restored, undone and forgotten', async (t) => {
+  const { directory, home, repo } = await prepared(t)
+  t.regex((await lines('snapshot', 'create', repo, '--name', 'first', '--tree', `home=${home}`))[0]!, /^1 first /)
+  t.regex(
+    (await lines('snapshot', 'create', repo, '--blob', `b=${home}/big`, '--stream', 's=echo "a b"'))[0]!,
+    /^2 \d{4}-/
+  )
+  t.deepEqual(
+    (await lines('snapshot', 'list', repo)).map((line) => line.split(' ')[0]),
+    ['1', '2']
+  )
+  t.like(await json('snapshot', 'show', repo, 'first'), { id: 1, name: 'first', broken: null })
+  t.like(await json('snapshot', 'check', repo, '--level', 'full'), { level: 'full', sets: 2, members: 3, problems: [] })
+
+  await writeFile(join(home, 'a'), 'changed')
+  const { restore_id } = await json('snapshot', 'restore', repo, '1', '--map', `home=${home}`)
+  t.is(await readFile(join(home, 'a'), 'utf8'), 'one')
+  t.is((await cairn('snapshot', 'undo', repo, restore_id!)).code, 0)
+  t.is(await readFile(join(home, 'a'), 'utf8'), 'changed')
+  const again = await cairn('snapshot', 'undo', repo, restore_id!)
+  t.is(again.code, 0)
+  t.regex(again.err, /reverted already/)
+
+  t.deepEqual(await lines('snapshot', 'forget', repo, 'first', '--dry-run'), ['would forget 1 first'])
+  await lines('snapshot', 'forget', repo, 'first')
+  t.is((await cairn('snapshot', 'show', repo, 'first')).code, 1)
+  await lines('snapshot', 'gc', repo, '--grace', '0')
+  t.is((await cairn('snapshot', 'check', repo, '--level', 'full')).code, 0)
+  t.deepEqual((await readdir(directory)).sort(), ['home', 'repo'])
+})
+
+test('what is misused is said, with the right exit code', async (t) => {
+  const { home, repo, directory } = await prepared(t)
+  const tree = ['--tree', `home=${home}`]
+  await lines('snapshot', 'create', repo, '--name', 'x', ...tree)
+  const cases: [number, RegExp, string[]][] = [
+    [1, /x is a set already/, ['create', repo, '--name', 'x', ...tree]],
+    [2, /name/, ['create', repo, '--name', '', ...tree]],
+    [2, /name/, ['create', repo, '--name', '../x', ...tree]],
+    [2, /nothing to capture/, ['create', repo]],
+    [2, /NAME=VALUE/, ['create', repo, '--tree', home]],
+    [2, /given twice/, ['create', repo, ...tree, ...tree]],
+    [1, /no such file/, ['create', repo, '--tree', `home=${home}/absent`]],
+    [1, /no set 99/, ['show', repo, '99']],
+    [1, /no member other/, ['restore', repo, 'x', '--map', `other=${directory}/t`]],
+    [2, /--map/, ['restore', repo, 'x']],
+    [1, /is no repository/, ['list', directory]],
+    [1, /repository already/, ['init', repo]],
+    [1, /no set restored as/, ['undo', repo, 'restore-1']]
+  ]
+  for (const [code, message, argv] of cases) {
+    const outcome = await cairn('snapshot', ...argv)
+    t.is(outcome.code, code, `${argv.join(' ')}: ${outcome.err}`)
+    t.regex(outcome.err, message)
+  }
+  t.is((await lines('snapshot', 'list', repo)).length, 1)
+})
+
+test('damage that is found is exit code 4, and a damaged set is not restored', async (t) => {
+  const { directory, home, repo } = await prepared(t)
+  await lines('snapshot', 'create', repo, '--name', 'x', '--tree', `home=${home}`)
+  const chunks = (await readdir(join(repo, 'store'), { recursive: true })).filter((name) => name.endsWith('.cacnk'))
+  await writeFile(join(repo, 'store', chunks[0]!), 'broken')
+  const id = /([0-9a-f]{64})/.exec(chunks[0]!)![1]!
+  const checked = await cairn('snapshot', 'check', repo, 'x', '--level', 'full')
+  t.is(checked.code, 4)
+  t.regex(checked.out, new RegExp(`^set 1 \\(x\\), home: chunk: .*${id}`))
+  const target = join(directory, 'target')
+  const restored = await cairn('snapshot', 'restore', repo, 'x', '--map', `home=${target}`)
+  t.is(restored.code, 1)
+  t.regex(restored.err, new RegExp(id))
+  t.deepEqual((await readdir(directory)).sort(), ['home', 'repo'])
+})
+
+test('prune and cleanup say what they would do, and do it', async (t) => {
+  const { home, repo } = await prepared(t)
+  for (const name of ['a', 'b', 'c']) await lines('snapshot', 'create', repo, '--name', name, '--tree', `home=${home}`)
+  t.deepEqual(await lines('snapshot', 'prune', repo, '--keep-last', '1', '--dry-run'), [
+    'would keep 3 c: last',
+    'would forget 2 b: no rule keeps it',
+    'would forget 1 a: no rule keeps it'
+  ])
+  t.is((await lines('snapshot', 'list', repo)).length, 3)
+  await lines('snapshot', 'prune', repo, '--keep-last', '1')
+  t.is((await lines('snapshot', 'list', repo)).length, 1)
+  t.regex((await lines('snapshot', 'cleanup', repo, '--dry-run'))[0]!, /^would remove 0 logs/)
+  t.like(await json('snapshot', 'estimate', repo, '--tree', `home=${home}`), { bytes: 200_003, files: 2 })
+})
+
+skippingWhen(test, withoutMounts())('a repository is mounted like an index, in the background', async (t) => {
+  const { directory, home, repo } = await prepared(t)
+  await lines('snapshot', 'create', repo, '--name', 'first', '--tree', `home=${home}`)
+  const at = join(directory, 'mnt')
+  const mounting = await spawned(t, 'mount', repo, at, '--mkdir', '--background').ended
+  t.is(mounting.code, 0, mounting.err)
+  try {
+    t.is(await readFile(join(at, 'names/first/home/a'), 'utf8'), 'one')
+    t.deepEqual(new Uint8Array(await readFile(join(at, 'latest/home/big'))), new Uint8Array(noise(1, 200_000)))
+  } finally {
+    t.is((await cairn('umount', at)).code, 0)
+  }
+})
