@@ -16,15 +16,18 @@ type Work = (message: SessionMessage, signal: AbortSignal) => Promise<void>
 export class SessionRequests {
   readonly #filesystem: Filesystem
   readonly #report: Report
+  readonly #changes: boolean
   readonly #running = new Map<number, AbortController>()
   readonly #works: Record<number, readonly [operation: string, work: Work]>
   #session!: NativeSession
   #timer: NodeJS.Timeout | undefined
   #idle: (() => void) | undefined
 
-  constructor(filesystem: Filesystem, report: Report) {
+  /** `changes`: something in this tree may change while it is mounted. */
+  constructor(filesystem: Filesystem, report: Report, changes: boolean) {
     this.#filesystem = filesystem
     this.#report = report
+    this.#changes = changes
     this.#works = {
       [TOPIC.lookup]: ['lookup', (message, signal) => this.#lookup(message, signal)],
       [TOPIC.attributes]: ['getattr', (message, signal) => this.#attributes(message, signal)],
@@ -152,15 +155,12 @@ export class SessionRequests {
 
   /** How long something may be believed that was said of this node. */
   async #lifetime(inode: Inode): Promise<number> {
-    if (!this.changes) return Infinity
+    if (!this.#changes) return Infinity
     return this.#filesystem.attributes(inode).then(
       ({ lifetime }) => lifetime ?? Infinity,
       () => 0
     )
   }
-
-  /** Something in this tree may change while it is mounted. */
-  changes = false
 }
 
 /** Whether something in the tree may change: then its root says for how long it is to be believed. */

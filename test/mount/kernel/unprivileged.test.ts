@@ -36,7 +36,7 @@ for (const transport of ['fuse-native', 'session'] as const) {
       cat ${folder}/said
       user stat --format='%s %a %u' ${folder}/own/m/blob
       stat ${folder}/own/m/blob 2>&1 | grep -o 'Permission denied'
-      grep fuse.cairn /proc/self/mountinfo | grep -o 'fuse.cairn .*'
+      grep -F "${folder}/own/m " /proc/self/mountinfo | grep -o 'fuse.cairn .*'
       user fusermount3 -u ${folder}/own/m
       wait $!
       echo ended $?
