@@ -53,6 +53,7 @@
         'native/session_rows.cc',
         'native/session_runs.cc',
         'native/session_serve.cc',
+        'native/session_serve_names.cc',
         'native/sha256.cc',
         'native/sha512.cc',
         'native/store_chunk.cc',
