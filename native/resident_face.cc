@@ -8,29 +8,27 @@
 namespace cairn {
 namespace {
 
-/** The bytes; null where there is no such file; undefined where it has to be waited for, or asked in another way. */
+/** How many bytes are in the buffer now; 0 where there is no such file; -1 where it has to be asked for in another way. */
 Napi::Value readResidentFile(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  if (!info[0].IsString() || !info[1].IsNumber()) {
-    Napi::TypeError::New(env, "a path and a number are wanted").ThrowAsJavaScriptException();
+  if (!info[0].IsString() || !info[1].IsTypedArray()) {
+    Napi::TypeError::New(env, "a path and a Uint8Array are wanted").ThrowAsJavaScriptException();
     return env.Undefined();
   }
   const std::string path = info[0].As<Napi::String>().Utf8Value();
-  const auto most = static_cast<std::size_t>(info[1].As<Napi::Number>().Int64Value());
-  Napi::Value bytes = env.Undefined();
-  const auto bufferFor = [&](std::size_t size) -> std::uint8_t* {
-    auto made = Napi::Uint8Array::New(env, size);
-    if (env.IsExceptionPending()) return nullptr;
-    bytes = made;
-    return made.Data();
+  auto buffer = info[1].As<Napi::Uint8Array>();
+  std::size_t size = 0;
+  const auto bufferFor = [&](std::size_t wanted) {
+    size = wanted;
+    return buffer.Data();
   };
-  switch (readResident(path.c_str(), most, bufferFor)) {
+  switch (readResident(path.c_str(), buffer.ByteLength(), bufferFor)) {
     case Residency::kRead:
-      return bytes;
+      return Napi::Number::New(env, double(size));
     case Residency::kAbsent:
-      return env.Null();
+      return Napi::Number::New(env, 0);
     default:
-      return env.Undefined();
+      return Napi::Number::New(env, -1);
   }
 }
 

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { constants } from 'node:fs'
 import { type FileHandle, open, rename, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { FileError, FormatError, IndexMissingError, SourceChangedError } from '../errors.ts'
@@ -9,21 +10,29 @@ import { readPiped } from './piped-index.ts'
 
 /** Read at once, off the main thread. */
 const PIECE = 8 * 1024 * 1024
+/** Neither through a symlink, nor waiting for whoever may write into a fifo. */
+const PLAIN_ONLY = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 /** The longest name a file system takes. */
 const MOST_NAME = 255
 
 /**
  * The bytes of a local index file. Its two ends are looked at first, so that what is no index is refused before it is
- * read. A fifo or a device is read to its end.
+ * read. A fifo or a device is read to its end, unless only plain files count.
  */
-export async function readLocalIndex(path: string, signal?: AbortSignal): Promise<Uint8Array> {
+export async function readLocalIndex(
+  path: string,
+  signal?: AbortSignal,
+  { plainOnly = false } = {}
+): Promise<Uint8Array> {
   signal?.throwIfAborted()
-  const file = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') throw new IndexMissingError(path, { cause: error })
+  const file = await open(path, plainOnly ? PLAIN_ONLY : 'r').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR' || error.code === 'ELOOP')
+      throw new IndexMissingError(path, { cause: error })
     throw failure(path, error)
   })
   try {
     const found = await file.stat()
+    if (plainOnly && !found.isFile()) throw new IndexMissingError(path)
     if (found.isDirectory()) throw new FileError(path, 'EISDIR')
     if (!found.isFile()) return await readPiped(file.createReadStream({ autoClose: false }), path, signal)
     return await readWhole(file, path, found.size, signal)

@@ -10,26 +10,37 @@ import {
 } from './index-store.ts'
 import { placeLocalIndex, readLocalIndex } from './local-index-file.ts'
 
+export interface LocalIndexStoreOptions {
+  /**
+   * Whether an index may be a symlink, or anything else that can be read. Without it only regular files count, which is
+   * what a server wants. Default: true.
+   */
+  followLinks?: boolean
+}
+
 /** Index files in a local directory. */
 export class LocalIndexStore implements WritableIndexStore, ListableIndexStore {
   readonly name: string
 
-  constructor(directory: string) {
+  readonly #followLinks: boolean
+
+  constructor(directory: string, { followLinks = true }: LocalIndexStoreOptions = {}) {
     this.name = directory
+    this.#followLinks = followLinks
   }
 
   /** Opens a directory that is there. Rejects with StoreInvalidError otherwise. */
-  static async open(directory: string): Promise<LocalIndexStore> {
+  static async open(directory: string, options?: LocalIndexStoreOptions): Promise<LocalIndexStore> {
     const found = await stat(directory).catch((error: NodeJS.ErrnoException) => {
       const reason = error.code === 'ENOENT' ? 'does not exist' : `cannot be read (${error.code})`
       throw new StoreInvalidError(directory, reason, { cause: error })
     })
     if (!found.isDirectory()) throw new StoreInvalidError(directory, 'is not a directory')
-    return new LocalIndexStore(directory)
+    return new LocalIndexStore(directory, options)
   }
 
   async get(name: string, { signal }: ReadOptions = {}): Promise<Uint8Array> {
-    return readLocalIndex(this.#pathOf(name), signal)
+    return readLocalIndex(this.#pathOf(name), signal, { plainOnly: !this.#followLinks })
   }
 
   async has(name: string, { signal }: ReadOptions = {}): Promise<boolean> {
@@ -39,7 +50,7 @@ export class LocalIndexStore implements WritableIndexStore, ListableIndexStore {
       if (error.code !== 'ENOENT' && error.code !== 'ENOTDIR')
         throw new FileError(path, error.code ?? 'EIO', { cause: error })
     })
-    return found !== undefined && !found.isDirectory()
+    return found !== undefined && (this.#followLinks ? !found.isDirectory() : found.isFile())
   }
 
   async put(name: string, bytes: Uint8Array, options?: PutIndexOptions): Promise<void> {

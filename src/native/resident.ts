@@ -1,15 +1,16 @@
 import { loadNative } from './binding.ts'
 
 interface Addon {
-  readResident(path: string, most: number): Uint8Array | null | undefined
+  readResident(path: string, buffer: Uint8Array): number
 }
 
 const addon = loadNative() as unknown as Addon
 
 /**
- * A whole file at once, if all of it is in memory already: nothing here waits for a disk. Null where there is no regular
- * file at this absolute path, or a symlink in it; undefined where whoever asks has to wait, and should ask in another way.
+ * Reads a whole file into the buffer at once, if all of it is in memory already: nothing here waits for a disk. Returns
+ * its size; 0 where there is no regular file at this absolute path, or a symlink in it; -1 where it is empty, does not
+ * fit, or has to be waited for, so that it is to be asked for in another way.
  */
-export function readResident(path: string, most: number): Uint8Array | null | undefined {
-  return addon.readResident(path, most)
+export function readResident(path: string, buffer: Uint8Array): number {
+  return addon.readResident(path, buffer)
 }

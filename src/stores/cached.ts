@@ -1,10 +1,10 @@
-import { readFile } from 'node:fs/promises'
 import { ChunkCorruptError, ChunkMissingError } from '../errors.ts'
-import type { ChunkId } from '../formats/chunk-id.ts'
+import type { ChunkId, DigestName } from '../formats/chunk-id.ts'
 import { native } from '../native/binding.ts'
 import type { ReadOptions } from '../read-options.ts'
 import type { OnNotice } from './store-options.ts'
 import type { ChunkStore, StoredChunk, UseChunk, WritableStore } from './store.ts'
+import { readStoredChunk } from './stored-bytes.ts'
 
 export interface CacheOptions {
   /** A damaged chunk of the cache is fetched again and replaced; otherwise it fails the read. Default: true. */
@@ -18,6 +18,11 @@ export type Cache = WritableStore & { remove?(id: ChunkId, options?: ReadOptions
 
 // Chunks on their way into the cache. A reader faster than the disk goes on without caching what is beyond.
 const MOST_WRITING = 32
+
+/** Reads through a cache, which is filled on the way. Owns both. */
+export function cached(store: ChunkStore, cache: Cache, options?: CacheOptions): ChunkStore {
+  return new CachedStore(store, cache, options)
+}
 
 /**
  * Reads through a cache: what it lacks comes from `store` and is kept, checked, for the next time. The cache is only
@@ -78,7 +83,7 @@ export class CachedStore implements ChunkStore {
   }
 
   async #write(id: ChunkId, stored: StoredChunk, damaged: boolean): Promise<void> {
-    const bytes = await inForm(stored, this.#cache.compressed)
+    const bytes = await inForm(id, stored, this.name, this.#cache.compressed)
     if (damaged) await this.#cache.remove?.(id)
     await this.#cache.put(id, bytes)
   }
@@ -95,31 +100,11 @@ export class CachedStore implements ChunkStore {
   }
 }
 
-/** The stored bytes in the form the cache keeps; only plain chunks for a compressing cache cost work. */
-async function inForm(stored: StoredChunk, compressed: boolean): Promise<Uint8Array> {
-  const { bytes, isCompressed } =
-    'bytes' in stored ? { bytes: stored.bytes, isCompressed: stored.compressed } : await readStored(stored)
-  if (isCompressed === compressed) return bytes
-  if (compressed) return native.compressChunk(bytes, 'zstd')
-  throw new Error('a cache of plain chunks cannot keep a compressed one')
-}
-
-async function readStored({
-  path,
-  suffix
-}: {
-  path: string
-  suffix: string
-}): Promise<{ bytes: Uint8Array; isCompressed: boolean }> {
-  try {
-    return { bytes: await readFile(path), isCompressed: false }
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-    return { bytes: await readFile(path + suffix), isCompressed: true }
-  }
-}
-
-/** `store` behind a cache that is filled as chunks are read, as a wrapper like the others. Owns both. */
-export function cached(store: ChunkStore, cache: Cache, options: CacheOptions = {}): ChunkStore {
-  return new CachedStore(store, cache, options)
+/** The stored bytes in the form the cache keeps. Work only where that is not the form they came in. */
+async function inForm(id: ChunkId, stored: StoredChunk, from: string, compressed: boolean): Promise<Uint8Array> {
+  const found = await readStoredChunk(id, stored, from)
+  if (found.compressed === compressed) return found.bytes
+  if (compressed) return native.compressChunk(found.bytes, 'zstd')
+  const decode = (digest: DigestName) => native.decodeChunk(found, { id, size: undefined, digest })
+  return decode('sha512-256').catch(() => decode('sha256'))
 }
