@@ -90,6 +90,7 @@ export { SeekableReader, type Whence } from './reader/seekable-reader.ts'
 export * from './catar/index.ts'
 
 export { chopFile, type ChopOptions } from './archive/chop.ts'
+export { copyChunks, type CopyChunksOptions, type Copied } from './archive/copy-chunks.ts'
 export { extractBlob, type ExtractBlobOptions } from './archive/extract-blob.ts'
 export type { ExtractStats } from './archive/extract-stats.ts'
 export { indexInfo, type IndexInfo, type IndexInfoOptions } from './archive/info.ts'
@@ -106,10 +107,17 @@ export {
   type TreeBackup
 } from './archive/open-backup.ts'
 export { type PackOptions, packTree } from './archive/pack.ts'
+export { pruneStore, type Pruned, type PruneOptions } from './archive/prune-store.ts'
 export { storeChunks } from './archive/store-chunks.ts'
 export { unpackArchive, type UnpackOptions } from './archive/unpack.ts'
 export { unpackIndex, type UnpackIndexOptions } from './archive/unpack-index.ts'
 export { type BlobVerification, verifyBlob, type WrongRange } from './archive/verify-blob.ts'
 export { type BadChunk, type StoreVerification, verifyStore, type VerifyStoreOptions } from './archive/verify-store.ts'
+
+export { chunkHandler, type ChunkHandlerOptions } from './serve/chunk-handler.ts'
+export type { Handler } from './serve/handler.ts'
+export { indexHandler, type IndexHandlerOptions } from './serve/index-handler.ts'
+export { type Offer, serveProtocol } from './serve/protocol-server.ts'
+export { type Access, ChunkServer, type ServerOptions, type TlsOptions } from './serve/server.ts'
 
 export * from './mount/index.ts'

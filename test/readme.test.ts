@@ -58,7 +58,7 @@ const longNames = (command: AnyCommand) =>
 skippingWhen(test, [...withoutMounts(), ...missingCommands('getfattr', 'bash')])(
   'its commands do what it says, in order, in an empty folder',
   async (t) => {
-    t.timeout(110_000)
+    t.timeout(300_000)
     const { bin } = await builtPackage(t)
     const work = await scratch(t)
     const home = join(work, 'home')
@@ -71,11 +71,17 @@ skippingWhen(test, [...withoutMounts(), ...missingCommands('getfattr', 'bash')])
     const environment: NodeJS.ProcessEnv = { ...process.env, HOME: home, PATH: `${bin}:${process.env['PATH']}` }
     for (const name of ['CASYNC_STORE', 'XDG_CONFIG_HOME', 'XDG_CACHE_HOME']) delete environment[name]
     const options = { cwd: work, env: environment, timeout: 60_000 }
-    t.teardown(() => run('cairn', ['umount', '--lazy', join(work, 'mnt')], options).catch(() => {}))
+    for (const place of ['mnt', 'sets']) {
+      t.teardown(() => run('cairn', ['umount', '--lazy', join(work, place)], options).catch(() => {}))
+    }
     for (const block of shell.filter((one) => !isForeign(one) && !isNpm(one))) {
-      await run('bash', ['-euo', 'pipefail', '-c', block.text], options).catch((error: { stderr: string }) => {
-        throw new Error(`README.md:${block.line}: ${error.stderr}`)
-      })
+      const { stdout } = await run('bash', ['-euo', 'pipefail', '-c', block.text], options).catch(
+        ({ stderr }: { stderr: string }) => Promise.reject(new Error(`README.md:${block.line}: ${stderr}`))
+      )
+      const printed = stdout.split('\n')
+      for (const [, line] of block.text.matchAll(/# → (.*)$/gm)) {
+        t.true(printed.splice(0, printed.indexOf(line!) + 1).length > 0, `README.md:${block.line} prints ${line}`)
+      }
       t.pass()
     }
   }
@@ -108,16 +114,16 @@ test('the npm scripts it names are there', async (t) => {
 test('every command is in a table, and every option in one is an option', async (t) => {
   const commands = await commandsFor([])
   const described = new Set(rows('command').flatMap(([names]) => quoted(names!)))
-  const named = (name: string) => described.has(name) || described.has(`snapshot ${name}`)
-  for (const { name } of commands) t.true(named(name), `no table has the command ${name}`)
+  for (const { name } of commands) t.true(described.has(name), `no table has the command ${name}`)
   for (const name of described) t.true(commands.some((one) => one.name === name), `there is no command ${name}`) // prettier-ignore
 
   const globals = ['--config', '--verbose', '--quiet']
   const known = new Set([...commands.flatMap(longNames), ...globals])
   const listed = rows('option').flatMap(([names]) => quoted(names!).flatMap((flags) => flags.split(', ').at(-1)!))
   for (const name of listed) t.true(known.has(name), `no command has the option ${name}`)
-  const mount = commands.find(({ name }) => name === 'mount')!
-  for (const name of longNames(mount)) t.true(listed.includes(name), `no table has the option ${name} of mount`)
+  for (const command of commands.filter(({ name }) => name === 'mount' || name === 'serve')) {
+    for (const name of longNames(command)) t.true(listed.includes(name), `no table has ${name} of ${command.name}`)
+  }
   for (const [, name] of readme.matchAll(/`(--[a-z-]+)/g)) {
     t.true(known.has(name!) || name === '--ignore-scripts', `no command has the option ${name}`)
   }
