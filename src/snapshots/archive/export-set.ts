@@ -23,7 +23,7 @@ import {
 import { NewFile } from './new-file.ts'
 import { writeParts } from './parts.ts'
 import type { Sealer } from './sealer.ts'
-import { readStored, storedSizes } from './stored-chunks.ts'
+import { readStored, type StoredSizes, storedSizes } from './stored-chunks.ts'
 import type { TarMember } from './tar-header.ts'
 import { containerSize, writeContainer, type WrittenMember } from './write-container.ts'
 
@@ -115,6 +115,10 @@ export async function exportSetTo(
   return { set, bytes: file.size, files: [path] }
 }
 
+const NOTHING: StoredSizes = { sizes: [], compressed: [], inodes: [] }
+/** Plain bytes kept while ranges of streams are read. */
+const STREAM_MEMORY = 16 * 1024 * 1024
+
 interface Plan {
   /** What the container will hold, before its sums. */
   sized(): Iterable<TarMember>
@@ -146,7 +150,7 @@ async function planOf(
   const meta = encodeManifest(manifest)
   const entries = new Map(manifest.members.flatMap(entriesOf).map((entry) => [entry.index.name, entry]))
   const chunks = () => firstUses(tables.values())
-  const stored = layout === 'chunks' ? await storedSizes(store, chunks(), options) : []
+  const stored = layout === 'chunks' ? await storedSizes(store, chunks(), options) : NOTHING
   const sums = new Map<string, string>()
   const date = new Date()
 
@@ -160,8 +164,8 @@ async function planOf(
     }
     let i = 0
     for (const { id } of chunks()) {
-      const size = stored[i++]!
-      yield { name: chunkMember(id, size >= 0), size: Math.abs(size) }
+      yield { name: chunkMember(id, stored.compressed[i]!), size: stored.sizes[i]! }
+      i += 1
     }
   }
   const listOf = () => exportJson(date, new Map([...body()].map(({ name, size }) => [name, size])), sums)
@@ -193,17 +197,17 @@ async function planOf(
 async function* chunkMembers(
   repository: Repository,
   chunks: () => Iterable<ExpectedChunk>,
-  sizes: readonly number[],
+  known: StoredSizes,
   options: ReadOptions
 ): AsyncGenerator<WrittenMember> {
   const store = await repository.store()
   let i = 0
-  for await (const { id, bytes, compressed } of readStored(store, chunks(), options)) {
-    const size = sizes[i++]!
-    if (bytes.length !== Math.abs(size) || compressed !== size >= 0) {
+  for await (const { id, bytes, compressed, sha256 } of readStored(store, chunks(), known, options)) {
+    if (bytes.length !== known.sizes[i] || compressed !== known.compressed[i]) {
       throw new SourceChangedError(`chunk ${id} in ${store.name}`, 'was stored anew while it was exported')
     }
-    yield { name: chunkMember(id, compressed), size: bytes.length, content: bytes }
+    i += 1
+    yield { name: chunkMember(id, compressed), size: bytes.length, content: bytes, sha256 }
   }
 }
 
@@ -214,7 +218,7 @@ async function* partMembers(
 ): AsyncGenerator<WrittenMember> {
   const placed = partsOf(manifest)
   for (const member of manifest.members) {
-    await using open = await openMember(repository, member, { signal })
+    await using open = await openMember(repository, member, { maxBytes: STREAM_MEMORY, signal })
     for (const { reader, entry } of open.entries) {
       for (let i = 0; i < entry.parts.length; i += 1) {
         const { name, part, start } = placed.next().value!

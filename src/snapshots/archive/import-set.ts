@@ -184,7 +184,15 @@ class Job {
       const name = wanted ?? freeName(manifest.name, (candidate) => names.has(candidate))
       const supersedes = [...manifest.supersedes, address]
       // Nobody asked for what is taken in to go away again by itself.
-      const own: Manifest = { ...manifest, repo_id: repoId, prev_set: undefined, set: id, name, expires_at: null, supersedes }
+      const own: Manifest = {
+        ...manifest,
+        repo_id: repoId,
+        prev_set: undefined,
+        set: id,
+        name,
+        expires_at: null,
+        supersedes
+      }
       signal.throwIfAborted()
       await publishExclusive(paths.set(setFile(id, name)), encodeManifest(own))
       onPublished()

@@ -23,17 +23,44 @@ export function padding(size: number): number {
   return (BLOCK - (size % BLOCK)) % BLOCK
 }
 
-/** One block: the same for the same member and time, whoever writes it and wherever. */
-export async function encodeTarHeader({ name, size }: TarMember, mtime: Date): Promise<Uint8Array> {
-  if (Buffer.byteLength(name) > MOST_NAME_BYTES || !/^[\x21-\x7e]+$/.test(name)) {
-    throw new RangeError(`${JSON.stringify(name)} does not fit the header of a member`)
-  }
+/**
+ * Makes the headers of members, one block each: the same for the same member and time, whoever writes it and wherever.
+ * What does not differ between members is made once.
+ */
+export async function tarHeaders(mtime: Date): Promise<(member: TarMember) => Uint8Array> {
   const packing = pack()
-  packing.entry({ name, size, mode: 0o600, uid: 0, gid: 0, mtime, type: 'file' })
-  const block = await new Promise<Uint8Array>((resolve) => packing.once('data', (data) => resolve(data as Uint8Array)))
+  packing.entry({ name: '-', size: 1, mode: 0o600, uid: 0, gid: 0, mtime, type: 'file' })
+  const template = await new Promise<Uint8Array>((resolve) =>
+    packing.once('data', (data) => resolve(data as Uint8Array))
+  )
   packing.destroy()
-  if (block.length !== BLOCK) throw new Error(`the header of ${name} is not one block`)
-  return new Uint8Array(block)
+  return ({ name, size }) => {
+    if (name.length > MOST_NAME_BYTES || !/^[\x21-\x7e]+$/.test(name)) {
+      throw new RangeError(`${JSON.stringify(name)} does not fit the header of a member`)
+    }
+    const view = Buffer.from(new Uint8Array(template).buffer)
+    view.write(name, 0, 'latin1')
+    writeSize(view.subarray(SIZE, SIZE + 12), size)
+    view.fill(32, SUM, SUM + 8)
+    const sum = view.reduce((total, byte) => total + byte, 0)
+    view.write(`${sum.toString(8).padStart(6, '0')}\0 `, SUM, 'latin1')
+    return new Uint8Array(view.buffer)
+  }
+}
+
+const SIZE = 124
+const SUM = 148
+const MOST_OCTAL = 8 ** 11
+
+/** Eleven octal digits, or, from 8 GiB on, base 256 behind a set top bit. */
+function writeSize(field: Buffer, size: number): void {
+  if (size < MOST_OCTAL) {
+    field.write(`${size.toString(8).padStart(11, '0')}\0`, 'latin1')
+    return
+  }
+  field.fill(0)
+  field[0] = 0x80
+  field.writeBigUInt64BE(BigInt(size), 4)
 }
 
 /** Headers that only say more about the file that follows. */
@@ -48,12 +75,12 @@ export interface TarHeader extends TarMember {
 export function decodeTarHeader(block: Uint8Array, what: string, at: number): TarHeader | undefined {
   if (block.every((byte) => byte === 0)) return undefined
   const wrong = (problem: string) => new DamagedError(what, `${problem} at byte ${at}`)
-  const stored = octal(block.subarray(148, 156))
-  const sum = block.reduce((total, byte, i) => total + (i >= 148 && i < 156 ? 32 : byte), 0)
+  const stored = octal(block.subarray(SUM, SUM + 8))
+  const sum = block.reduce((total, byte, i) => total + (i >= SUM && i < SUM + 8 ? 32 : byte), 0)
   if (stored !== sum) throw wrong('a header that is not what it was')
   const prefix = text(block.subarray(257, 263)) === 'ustar' ? text(block.subarray(345, 500)) : ''
   const name = `${prefix === '' ? '' : `${prefix}/`}${text(block.subarray(0, 100))}`
-  const size = sizeIn(block.subarray(124, 136))
+  const size = sizeIn(block.subarray(SIZE, SIZE + 12))
   if (size === undefined) throw wrong(`${name} has no size`)
   const type = String.fromCharCode(block[156]!)
   if (type === EXTENSION) return { kind: 'extension', name, size }

@@ -2,7 +2,7 @@ import { native } from '../../native/binding.ts'
 import type { ReadOptions } from '../../read-options.ts'
 import type { Sealer } from './sealer.ts'
 import { encodeSums, SEALED, SUMS, sumsSize } from './sums.ts'
-import { encodeTarHeader, padding, TAR_END, type TarMember, tarSize } from './tar-header.ts'
+import { padding, TAR_END, type TarMember, tarHeaders, tarSize } from './tar-header.ts'
 
 /** A member as it is written. `content` is exactly `size` bytes. */
 export interface WrittenMember extends TarMember {
@@ -19,7 +19,7 @@ export interface WriteContainerOptions extends ReadOptions {
   readonly onMember?: ((name: string, size: number, sha256: string) => void) | undefined
 }
 
-const PIECE = 1024 * 1024
+const PIECE = 512 * 1024
 
 /** What a container with these members takes, to the byte; undefined where the seal's length is known only later. */
 export function containerSize(members: Iterable<TarMember>, sealer?: Sealer): number | undefined {
@@ -49,16 +49,17 @@ async function* containerPieces(
   { mtime, sealer, signal, onMember }: WriteContainerOptions
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const sums = new Map<string, string>()
+  const headerOf = await tarHeaders(mtime)
   for await (const member of members) {
     signal?.throwIfAborted()
-    yield await encodeTarHeader(member, mtime)
+    yield headerOf(member)
     const hash = yield* contentOf(member, signal)
     sums.set(member.name, hash)
     onMember?.(member.name, member.size, hash)
   }
   const text = encodeSums(sums)
-  yield* whole(SUMS, text, mtime)
-  if (sealer !== undefined) yield* whole(SEALED, await sealer.seal(text, { signal }), mtime)
+  yield* whole({ name: SUMS, content: text }, headerOf)
+  if (sealer !== undefined) yield* whole({ name: SEALED, content: await sealer.seal(text, { signal }) }, headerOf)
   yield new Uint8Array(TAR_END)
 }
 
@@ -82,10 +83,13 @@ async function* contentOf(
   return sha256 ?? Buffer.from(await digest!.finish()).toString('hex')
 }
 
-async function* whole(name: string, bytes: Uint8Array, mtime: Date): AsyncGenerator<Uint8Array> {
-  yield await encodeTarHeader({ name, size: bytes.length }, mtime)
-  yield bytes
-  if (padding(bytes.length) > 0) yield new Uint8Array(padding(bytes.length))
+function* whole(
+  { name, content }: { readonly name: string; readonly content: Uint8Array },
+  headerOf: (member: TarMember) => Uint8Array
+): Generator<Uint8Array> {
+  yield headerOf({ name, size: content.length })
+  yield content
+  if (padding(content.length) > 0) yield new Uint8Array(padding(content.length))
 }
 
 async function* inLargePieces(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
