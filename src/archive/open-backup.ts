@@ -1,4 +1,5 @@
 import { CatarTree } from '../catar/tree.ts'
+import { streamSource } from '../chunking/byte-source.ts'
 import type { ChunkCache } from '../chunks/chunk-cache.ts'
 import { chunkSource } from '../chunks/chunk-source.ts'
 import { isZeroChunk } from '../chunks/null-chunk.ts'
@@ -14,6 +15,7 @@ import { withoutReadahead } from '../reader/without-readahead.ts'
 import { besideLocation, parseLocation } from '../stores/location.ts'
 import { checkLocation, openStores, type OpenStoresOptions } from '../stores/open-store.ts'
 import type { ChunkStore } from '../stores/store.ts'
+import { spooledArchive } from './spooled-archive.ts'
 
 /** Where an index file has its feature flags. */
 const INDEX_FLAGS_AT = 16
@@ -118,12 +120,8 @@ export function defaultStore(location: string): string {
 }
 
 async function openArchive(text: string, options: OpenBackupOptions): Promise<TreeBackup> {
-  const location = text === '-' ? undefined : parseLocation(text)
-  if (location?.kind !== 'path') {
-    throw new LocationError(shownIndex(text), 'an archive without an index can be read only where it is a local file')
-  }
   options.signal?.throwIfAborted()
-  const reader = await FileReader.open(location.path)
+  const reader = await openArchiveFile(text, options)
   const close = () => reader[Symbol.asyncDispose]()
   try {
     const tree = await openTree(reader, options)
@@ -132,6 +130,16 @@ async function openArchive(text: string, options: OpenBackupOptions): Promise<Tr
     await close()
     throw error
   }
+}
+
+async function openArchiveFile(text: string, { stdin, signal }: OpenBackupOptions): Promise<FileReader> {
+  if (text === '-') {
+    await using source = streamSource(stdin ?? process.stdin, { name: shownIndex(text), signal })
+    return await spooledArchive(source, { signal })
+  }
+  const location = parseLocation(text)
+  if (location.kind === 'path') return await FileReader.open(location.path)
+  throw new LocationError(location.shown, 'an archive without an index can be read only where it is a local file, or -')
 }
 
 async function openIndexedTree(reader: ChunkReader, options: OpenBackupOptions): Promise<CatarTree> {

@@ -18,6 +18,11 @@ export class FileReader implements RandomReader {
     this.#file = file
   }
 
+  /** Reads the first `size` bytes of an open file, and closes it in the end. `name` is what messages call it. */
+  static of(name: string, size: number, file: FileHandle): FileReader {
+    return new FileReader(name, size, file)
+  }
+
   /** Opens a regular file. Rejects with FileError. */
   static async open(path: string): Promise<FileReader> {
     const file = await open(path, 'r').catch((error) => fail(path, error))

@@ -296,3 +296,38 @@ test('a store that nobody may write to is named', async (t) => {
   t.is(code, 1)
   t.true(err.includes(join(file, 'store')), err)
 })
+
+test('an archive is read from standard input, which used to be refused', async (t) => {
+  const archive = await readFile(ARCHIVE)
+  const pieces = [archive.subarray(0, 1000), archive.subarray(1000)]
+  for (const argv of [
+    ['ls', '-', '--what=archive', 'dir-nested'],
+    ['cat', '-', '--what=archive', 'hello.txt'],
+    ['digest', '-', '--what=archive']
+  ]) {
+    const fromInput = await cairnOn(new FakeTerminal(pieces), ...argv)
+    const fromFile = await cairn(...argv.map((argument) => (argument === '-' ? ARCHIVE : argument)))
+    t.deepEqual([fromInput.code, fromInput.out, fromInput.err], [0, fromFile.out, ''])
+  }
+  const cut = await cairnOn(new FakeTerminal([pieces[0]!]), 'ls', '-', '--what=archive')
+  t.is(cut.code, 1)
+  t.regex(cut.err, /standard input.* at byte \d+/)
+})
+
+test('an interruption ends digest while standard input says nothing (it used to wait on)', async (t) => {
+  const terminal = new FakeTerminal()
+  const asked = new Promise<void>((resolve) => {
+    terminal.input = {
+      [Symbol.asyncIterator]: () => ({
+        next: () => {
+          resolve()
+          return new Promise(() => {})
+        }
+      })
+    }
+  })
+  const outcome = cairnOn(terminal, 'digest', '-')
+  await asked
+  terminal.interrupt()
+  t.is((await outcome).code, 130)
+})

@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { openBackup } from '../../archive/open-backup.ts'
 import { packTree } from '../../archive/pack.ts'
+import { streamSource } from '../../chunking/byte-source.ts'
 import { PathKindError } from '../../errors.ts'
 import type { DigestName } from '../../formats/chunk-id.ts'
 import { digestOf, selectFeatures } from '../../formats/feature-flags.ts'
@@ -23,6 +24,8 @@ const options = {
   ...digestOption,
   ...featureOptions
 } as const
+
+const PIECE = 1024 * 1024
 
 type Digesting = Invocation<[string, ...string[]], ValuesOf<typeof options>>
 
@@ -54,7 +57,7 @@ async function digestOfSource(invocation: Digesting): Promise<Uint8Array> {
       backup.reader.stream({ signal })
     )
   }
-  if (source === '-') return await digestOfPieces(values.digest, invocation.terminal.input)
+  if (source === '-') return await digestOfInput(invocation)
   const found = await stat(source)
   if (found.isDirectory()) {
     const features = selectFeatures(values)
@@ -82,6 +85,17 @@ function kindByName(source: string): 'blob' | 'tree' | 'archive' | undefined {
   const extension = /\.(caibx|caidx|catar)(?:[?#].*)?$/s.exec(source)?.[1]
   if (extension === undefined) return undefined
   return extension === 'caibx' ? 'blob' : extension === 'caidx' ? 'tree' : 'archive'
+}
+
+async function digestOfInput({ values, terminal, signal }: Digesting): Promise<Uint8Array> {
+  await using source = streamSource(terminal.input, { name: 'standard input', signal })
+  const digest = native.createDigest(values.digest)
+  const piece = new Uint8Array(PIECE)
+  for (;;) {
+    const length = await source.fill(piece)
+    if (length === 0) return digest.finish()
+    await digest.update(piece.subarray(0, length))
+  }
 }
 
 async function digestOfPieces(name: DigestName, pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
