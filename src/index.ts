@@ -117,6 +117,7 @@ export { type BadChunk, type StoreVerification, verifyStore, type VerifyStoreOpt
 export { chunkHandler, type ChunkHandlerOptions } from './serve/chunk-handler.ts'
 export type { Handler } from './serve/handler.ts'
 export { indexHandler, type IndexHandlerOptions } from './serve/index-handler.ts'
+export { ProtocolConnection } from './serve/protocol-connection.ts'
 export { type Offer, serveProtocol } from './serve/protocol-server.ts'
 export { type Access, ChunkServer, type ServerOptions, type TlsOptions } from './serve/server.ts'
 

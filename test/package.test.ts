@@ -23,6 +23,21 @@ const entrances = Object.entries(manifest.exports).filter(([, target]) => typeof
   Record<string, string>
 ][]
 
+/** What somebody who knows casync's or desync's own library looks for, room by room. */
+const LOOKED_FOR = `IndexTable decodeIndex encodeIndex IndexBuilder parseChunkId chunkIdFromBytes chunkIdBytes
+  decodeElements encodeElement sipHash decodeArchive packTree unpackArchive unpackIndex chunkStream chunkFile chopFile
+  storeChunks compressChunk decodeChunk zeroChunk isWritable isPrunable LocalStore verifyStore pruneStore HttpStore
+  SshStore SftpStore routed cached copyChunks openIndexStore LocalIndexStore HttpIndexStore SftpIndexStore SshIndexStore
+  ChunkReader SeekableReader BlobFilesystem TreeFilesystem mount extractBlob verifyBlob chunkHandler indexHandler
+  ChunkServer ProtocolConnection serveProtocol ChunkMissingError ChunkCorruptError FormatError IndexMissingError`
+
+test('every part of the library has a name', async (t) => {
+  const names = (await readFile(NAMES, 'utf8')).split('\n')
+  for (const name of LOOKED_FOR.split(/\s+/)) t.true(names.includes(`${manifest.name}: ${name}`), name)
+  for (const name of ['S3Store', 'S3IndexStore', 'upgradeS3Layout'])
+    t.true(names.includes(`${manifest.name}/s3: ${name}`))
+})
+
 test('types come first in every condition of the exports map', (t) => {
   for (const [entrance, conditions] of entrances) t.is(Object.keys(conditions)[0], 'types', entrance)
 })
