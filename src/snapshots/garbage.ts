@@ -7,7 +7,7 @@ import type { ReadOptions } from '../read-options.ts'
 import { isPrunable } from '../stores/store.ts'
 import { IndexMissingError, StoreInvalidError } from '../errors.ts'
 import { ignoreAbsent, isTemporary, naming } from './atomic-files.ts'
-import { iterateSets, shownSet } from './catalogue.ts'
+import { iterateSets, setFiles, shownSet } from './catalogue.ts'
 import { BrokenSetError } from './errors.ts'
 import { leasesOf } from './leases.ts'
 import { entriesOf } from './manifest.ts'
@@ -83,6 +83,8 @@ export async function collectGarbage(repository: Repository, options: GcOptions 
     await unlink(path).catch(ignoreAbsent)
   }
 
+  if (!dryRun) await removeStrayLocks(repository)
+
   const store = await repository.store()
   if (!isPrunable(store)) throw new StoreInvalidError(store.name, 'cannot be listed, and so not be cleared')
   for await (const { id, size, modified } of store.ids({ signal })) {
@@ -108,6 +110,15 @@ export async function collectGarbage(repository: Repository, options: GcOptions 
     indexesRemoved: removed.indexes,
     young,
     dryRun
+  }
+}
+
+/** Locks of sets that are gone. Whoever waits for one shares the repository's lock, and that is ours alone now. */
+async function removeStrayLocks({ paths }: Repository): Promise<void> {
+  const ids = new Set((await setFiles(paths)).map(({ id }) => id))
+  for (const name of await readdir(paths.locks)) {
+    const id = /^set-([0-9]+)\.lock$/.exec(name)?.[1]
+    if (id !== undefined && !ids.has(Number(id))) await unlink(join(paths.locks, name)).catch(ignoreAbsent)
   }
 }
 

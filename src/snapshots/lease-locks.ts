@@ -32,9 +32,13 @@ export async function tryLeaseLock(path: string, shared: boolean): Promise<Async
   }
   const heartbeat = setInterval(() => void utimes(own, new Date(), new Date()).catch(() => {}), HEARTBEAT)
   heartbeat.unref()
+  let held = true
   return {
     async [Symbol.asyncDispose]() {
       clearInterval(heartbeat)
+      // The file may be another's by now.
+      if (!held) return
+      held = false
       await unlink(own).catch(ignoreAbsent)
     }
   }

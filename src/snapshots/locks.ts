@@ -45,6 +45,6 @@ export async function tryLockFile(path: string, shared = false): Promise<Lock | 
     if (!held) await file.close()
   }
   if (!held) return undefined
-  // The kernel lets go of the lock with the descriptor.
+  // The kernel lets go of the lock with the descriptor. Closing twice is no failure.
   return { [Symbol.asyncDispose]: () => file.close() }
 }

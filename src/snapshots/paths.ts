@@ -66,6 +66,11 @@ export class RepositoryPaths {
     return join(this.locks, `set-${id}.lock`)
   }
 
+  /** Held by whoever restores, reverts or cleans up `restore`. */
+  restoreLock(restore: string): string {
+    return join(this.locks, `${restore}.lock`)
+  }
+
   #at(path: string): string {
     return join(this.root, path)
   }

@@ -1,4 +1,4 @@
-import { open, readdir, readFile, type FileHandle } from 'node:fs/promises'
+import { open, readdir, readFile, unlink, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as v from '../schema.ts'
 import { appendDurably, ignoreAbsent, naming, removeDurably, syncDirectory } from './atomic-files.ts'
@@ -111,6 +111,7 @@ export async function listRestores(paths: RepositoryPaths): Promise<RestoreRecor
 /** Forgets a restore that is over. */
 export async function removeRestore(paths: RepositoryPaths, restore: string): Promise<void> {
   await removeDurably(journalPath(paths, restore))
+  await unlink(paths.restoreLock(restore)).catch(ignoreAbsent)
 }
 
 /** Undefined where not even the plan was written: then nothing was done either. */

@@ -17,6 +17,7 @@ import type { Repository } from './repository.ts'
 import { removeRestore, RestoreJournal, type RestoreStep } from './restore-journal.ts'
 import { RestoreState } from './restore-state.ts'
 import { checkSpace, planTarget, stepsFor, type RestoreTarget } from './restore-targets.ts'
+import { lockFile } from './locks.ts'
 import { memberOf } from './update-set.ts'
 
 export interface RestoreOptions extends ReadOptions {
@@ -66,6 +67,8 @@ export async function restoreSet(
   for (const member of members) await requirePresent(repository, shownSet(set), member, { signal })
 
   const made = await missingDirectories(targets)
+  // Nobody undoes it before it is done, or has failed.
+  await using busy = await lockFile(paths.restoreLock(restore), { signal })
   await using journal = await RestoreJournal.open(paths, restore)
   await journal.write({
     plan: {
@@ -102,6 +105,7 @@ export async function restoreSet(
     for (const { staged, perChild } of targets) if (perChild) await removeTree(staged)
     await journal.write({ state: 'complete' })
   } catch (error) {
+    await busy[Symbol.asyncDispose]()
     const { steps: results } = await (await RestoreState.open(paths, restore)).revert()
     const stuck = results.filter(({ outcome }) => outcome === 'failed').map((result) => result.error)
     throw stuck.length === 0

@@ -132,8 +132,8 @@ export class RestoreState {
 
   /** One at a time goes back or cleans up. */
   async #lock(): Promise<AsyncDisposable> {
-    const lock = await tryLockFile(join(this.paths.locks, `${this.id}.lock`))
-    if (lock === undefined) throw new ConflictError(this.id, 'is being reverted or cleaned up right now')
+    const lock = await tryLockFile(this.paths.restoreLock(this.id))
+    if (lock === undefined) throw new ConflictError(this.id, 'is being done, reverted or cleaned up right now')
     return lock
   }
 }

@@ -102,9 +102,10 @@ export async function renameSet(
   const old = await findSoundSet(paths, ref, options)
   if (old.name === name) return { set: old, warnings: [] }
   {
+    await using all = await repository.lock({ shared: true, ...options })
     await using naming = await lockFile(paths.allocationLock, options)
     await using one = await repository.lockSet(old.id, options)
-    void [naming, one]
+    void [all, naming, one]
     if ((await setFiles(paths)).some((other) => other.name === name)) throw new ConflictError(name, 'is a set already')
     const to = paths.set(setFile(old.id, name))
     if (await isThere(to)) throw new ConflictError(to, 'exists already')

@@ -205,6 +205,28 @@ test('a revert that could not be finished can be taken up again', async (t) => {
   t.deepEqual(await readTree(home), { live: '644 x' })
 })
 
+test('where names cannot be exchanged at once, a restore takes two steps, and can be undone all the same', async (t) => {
+  const { directory, path, home, captured } = await withHome(t)
+  await writeFile(join(directory, 'blob'), 'b')
+  const target = await writeTree(join(directory, 'target'), { live: 'x' })
+  const env = { ...process.env, CAIRN_WITHOUT_SYSTEM_FILES: '1' }
+  const child = (action: string) =>
+    runProgram(process.execPath, ['--import=tsx', 'test/snapshots/support/crash-child.ts', action, path, directory], {
+      env
+    })
+  await using repository = await openRepository(path)
+  await repository.sets.forget(1)
+  await repository.sets.create({ sources: [treeSource('home', home), blobSource('blob', join(directory, 'blob'))] })
+  await repository.sets.rename(2, 'one')
+  const file = repository.paths.set('2_one.json')
+  await rename(file, repository.paths.set('1_one.json'))
+  await child('restore')
+  t.deepEqual(await readTree(target), captured)
+  await child('revert')
+  t.deepEqual(await readTree(target), { live: '644 x' })
+  t.deepEqual((await readdir(directory)).sort(), ['blob', 'home', 'repo', 'target'])
+})
+
 function abortingWhen(condition: () => Promise<boolean>): AbortSignal {
   const abort = new AbortController()
   const look = async () => {

@@ -33,13 +33,18 @@ export interface ExportOptions extends ReadOptions {
   readonly sealer?: Sealer | undefined
 }
 
+export interface StreamOptions extends ReadOptions {
+  /** Every piece is used up before the next one is asked for, so that their memory may be used again. Default: false. */
+  readonly transient?: boolean | undefined
+}
+
 /** A set on its way out. It cannot be forgotten until this is closed. */
 export interface SetExport extends AsyncDisposable {
   readonly set: SoundSet
   /** Bytes of the archive, exactly; undefined where the length of its seal is known only later. */
   readonly size: number | undefined
   /** The archive. May be asked for again: only its date is another. */
-  stream(options?: ReadOptions): AsyncGenerator<Uint8Array, void, undefined>
+  stream(options?: StreamOptions): AsyncGenerator<Uint8Array, void, undefined>
   close(): Promise<void>
 }
 
@@ -69,8 +74,8 @@ export async function exportSet(repository: Repository, ref: SetRef, options: Ex
     return {
       set,
       size: containerSize(plan.sized(), sealer),
-      stream: ({ signal } = {}) =>
-        writeContainer(plan.members({ signal }), { mtime, sealer, signal, onMember: plan.note }),
+      stream: ({ signal, transient } = {}) =>
+        writeContainer(plan.members({ signal, transient }), { mtime, sealer, signal, onMember: plan.note }),
       close,
       [Symbol.asyncDispose]: close
     }
@@ -103,11 +108,11 @@ export async function exportSetTo(
   await using exported = await exportSet(repository, ref, options)
   const { set } = exported
   if (partSize !== undefined) {
-    const { list, parts } = await writeParts(exported.stream({ signal }), path, { partSize, signal })
+    const { list, parts } = await writeParts(exported.stream({ signal, transient: true }), path, { partSize, signal })
     return { set, bytes: parts.total, files: [...parts.parts.map(({ name }) => name), list] }
   }
   await using file = await NewFile.create(path)
-  await file.writeAll(exported.stream({ signal }), { signal })
+  await file.writeAll(exported.stream({ signal, transient: true }), { signal })
   if (exported.size !== undefined && file.size !== exported.size) {
     throw new Error(`the archive has ${file.size} bytes, where ${exported.size} were announced`)
   }
@@ -122,7 +127,7 @@ const STREAM_MEMORY = 16 * 1024 * 1024
 interface Plan {
   /** What the container will hold, before its sums. */
   sized(): Iterable<TarMember>
-  members(options: ReadOptions): AsyncGenerator<WrittenMember>
+  members(options: StreamOptions): AsyncGenerator<WrittenMember>
   note(name: string, size: number, sha256: string): void
 }
 
@@ -178,7 +183,7 @@ async function planOf(
     note(name, _, sha256) {
       sums.set(name, sha256)
     },
-    async *members({ signal }) {
+    async *members({ signal, transient }) {
       sums.clear()
       yield { name: CONTENT, size: content.length, content }
       yield { name: META, size: meta.length, content: meta }
@@ -187,7 +192,7 @@ async function planOf(
         yield { name: indexMember(name), size: bytes.length, content: bytes, sha256: name.slice(0, 64) }
       }
       if (layout === 'stream') yield* partMembers(repository, manifest, { signal })
-      else yield* chunkMembers(repository, chunks, stored, { signal })
+      else yield* chunkMembers(repository, chunks, stored, { signal, transient })
       const list = listOf()
       yield { name: EXPORT, size: list.length, content: list }
     }
@@ -198,7 +203,7 @@ async function* chunkMembers(
   repository: Repository,
   chunks: () => Iterable<ExpectedChunk>,
   known: StoredSizes,
-  options: ReadOptions
+  options: StreamOptions
 ): AsyncGenerator<WrittenMember> {
   const store = await repository.store()
   let i = 0

@@ -3,6 +3,7 @@ import { basename, dirname } from 'node:path'
 import type { ReadOptions } from '../../read-options.ts'
 import { naming, syncDirectory, temporaryBeside } from '../atomic-files.ts'
 import { beforeStep } from '../steps.ts'
+import { inBlocks } from './in-blocks.ts'
 
 /** A file that is written beside its place, and gets its name when it is whole. Disposing of it before leaves nothing. */
 export class NewFile implements AsyncDisposable {
@@ -36,9 +37,9 @@ export class NewFile implements AsyncDisposable {
   }
 
   async writeAll(pieces: AsyncIterable<Uint8Array>, { signal }: ReadOptions = {}): Promise<void> {
-    for await (const piece of pieces) {
+    for await (const block of inBlocks(pieces)) {
       signal?.throwIfAborted()
-      await this.write(piece)
+      await this.write(block)
     }
   }
 

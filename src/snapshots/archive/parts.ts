@@ -8,6 +8,7 @@ import { atomicReplace, ignoreAbsent, naming } from '../atomic-files.ts'
 import { encodeJson } from '../canonical-json.ts'
 import { DamagedError, PartMismatchError } from '../errors.ts'
 import { PART_SIZE } from '../repository.ts'
+import { inBlocks } from './in-blocks.ts'
 import { NewFile } from './new-file.ts'
 
 const Size = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
@@ -70,7 +71,7 @@ export async function writeParts(
     onPart?.(done.name, wasThere)
   }
   try {
-    for await (const piece of pieces) {
+    for await (const piece of inBlocks(pieces)) {
       signal?.throwIfAborted()
       await whole.update(piece)
       total += piece.length

@@ -33,9 +33,11 @@ export interface StoredSizes {
   readonly inodes: readonly number[]
 }
 
-const AT_ONCE = 32
+const AT_ONCE = 24
 /** Groups that are read while another is used. */
-const GROUPS_AHEAD = 2
+const GROUPS_AHEAD = 1
+/** What a group usually takes. */
+const COMMON = 2 * 1024 * 1024
 
 export async function storedSizes(
   store: ChunkStore,
@@ -63,29 +65,60 @@ export async function storedSizes(
   return { sizes, compressed, inodes }
 }
 
+export interface ReadStoredOptions extends ReadOptions {
+  /** The bytes of a chunk are used up before the next chunk is asked for, so that their memory may be used again. */
+  readonly transient?: boolean | undefined
+}
+
 /** Stored chunks in their order, each checked and hashed; the next ones are read while the last are used. */
 export async function* readStored(
   store: ChunkStore,
   chunks: Iterable<ExpectedChunk>,
   known: StoredSizes,
-  { signal }: ReadOptions = {}
+  { signal, transient = false }: ReadStoredOptions = {}
 ): AsyncGenerator<ReadChunk, void, undefined> {
   const directory = store instanceof LocalStore ? await open(store.directory, constants.O_DIRECTORY) : undefined
   const reading: Promise<readonly ReadChunk[]>[] = []
+  const memory = new Memory(transient)
+  const next = async function* () {
+    const group = await reading.shift()!
+    yield* group
+    memory.giveBack(group)
+  }
   try {
     let first = 0
     for (const group of groupsOf(chunks)) {
       signal?.throwIfAborted()
-      const read = readGroup(store, directory?.fd, group, first, known, { signal })
+      const read = readGroup(store, directory?.fd, group, first, known, memory, { signal })
       read.catch(() => {})
       reading.push(read)
       first += group.length
-      if (reading.length > GROUPS_AHEAD) yield* await reading.shift()!
+      if (reading.length > GROUPS_AHEAD) yield* next()
     }
-    while (reading.length > 0) yield* await reading.shift()!
+    while (reading.length > 0) yield* next()
   } finally {
     await Promise.allSettled(reading)
     await directory?.close()
+  }
+}
+
+/** What groups are read into: memory that was used before, where that is allowed. */
+class Memory {
+  readonly #free: ArrayBufferLike[] = []
+  readonly #reuse: boolean
+
+  constructor(reuse: boolean) {
+    this.#reuse = reuse
+  }
+
+  take(length: number): Uint8Array {
+    const fitting = this.#free.findIndex(({ byteLength }) => byteLength >= length)
+    const found = fitting === -1 ? undefined : this.#free.splice(fitting, 1)[0]
+    return new Uint8Array(found ?? Buffer.allocUnsafeSlow(Math.max(length, COMMON)).buffer, 0, length)
+  }
+
+  giveBack([first]: readonly StoredBytes[]): void {
+    if (this.#reuse && first !== undefined && this.#free.length <= GROUPS_AHEAD) this.#free.push(first.bytes.buffer)
   }
 }
 
@@ -95,10 +128,11 @@ async function readGroup(
   group: readonly ExpectedChunk[],
   first: number,
   known: StoredSizes,
+  memory: Memory,
   options: ReadOptions
 ): Promise<readonly ReadChunk[]> {
   const local = store instanceof LocalStore && directory !== undefined
-  const read = local ? await readTogether(store, directory, group, first, known) : undefined
+  const read = local ? await readTogether(store, directory, group, first, known, memory) : undefined
   // One by one where that did not work: then it says which, and why.
   const stored = read ?? (await Promise.all(group.map((chunk) => readOne(store, chunk, options))))
   const hashes = await native.digestMany(
@@ -118,10 +152,11 @@ async function readTogether(
   directory: number,
   group: readonly ExpectedChunk[],
   first: number,
-  { sizes, compressed, inodes }: StoredSizes
+  { sizes, compressed, inodes }: StoredSizes,
+  memory: Memory
 ): Promise<readonly StoredBytes[] | undefined> {
   const total = group.reduce((sum, _, i) => sum + sizes[first + i]!, 0)
-  const target = new Uint8Array(Buffer.allocUnsafeSlow(total).buffer)
+  const target = memory.take(total)
   let at = 0
   const stored: StoredBytes[] = []
   const jobs = group.map(({ id }, i) => {

@@ -19,8 +19,6 @@ export interface WriteContainerOptions extends ReadOptions {
   readonly onMember?: ((name: string, size: number, sha256: string) => void) | undefined
 }
 
-const PIECE = 512 * 1024
-
 /** What a container with these members takes, to the byte; undefined where the seal's length is known only later. */
 export function containerSize(members: Iterable<TarMember>, sealer?: Sealer): number | undefined {
   let size = TAR_END
@@ -36,15 +34,8 @@ export function containerSize(members: Iterable<TarMember>, sealer?: Sealer): nu
   return sealed === undefined ? undefined : size + tarSize({ name: SEALED, size: sealed })
 }
 
-/** A tar stream of the members in their order, the sums of all of them, and the seal of the sums. In large pieces. */
-export function writeContainer(
-  members: AsyncIterable<WrittenMember> | Iterable<WrittenMember>,
-  options: WriteContainerOptions
-): AsyncGenerator<Uint8Array, void, undefined> {
-  return inLargePieces(containerPieces(members, options))
-}
-
-async function* containerPieces(
+/** A tar stream of the members in their order, the sums of all of them, and the seal of the sums. In pieces of any size. */
+export async function* writeContainer(
   members: AsyncIterable<WrittenMember> | Iterable<WrittenMember>,
   { mtime, sealer, signal, onMember }: WriteContainerOptions
 ): AsyncGenerator<Uint8Array, void, undefined> {
@@ -90,22 +81,4 @@ function* whole(
   yield headerOf({ name, size: content.length })
   yield content
   if (padding(content.length) > 0) yield new Uint8Array(padding(content.length))
-}
-
-async function* inLargePieces(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
-  let gathered = new Uint8Array(PIECE)
-  let size = 0
-  for await (const piece of pieces) {
-    for (let at = 0; at < piece.length;) {
-      const part = piece.subarray(at, at + PIECE - size)
-      gathered.set(part, size)
-      size += part.length
-      at += part.length
-      if (size < PIECE) continue
-      yield gathered
-      gathered = new Uint8Array(PIECE)
-      size = 0
-    }
-  }
-  if (size > 0) yield gathered.subarray(0, size)
 }
