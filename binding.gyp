@@ -33,6 +33,7 @@
         'native/lane_digests.cc',
         'native/lanes_avx2.cc',
         'native/lanes_avx512.cc',
+        'native/memory.cc',
         'native/metadata_owners.cc',
         'native/metadata_read.cc',
         'native/metadata_write.cc',

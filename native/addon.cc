@@ -2,6 +2,7 @@
 
 #include "core.hh"
 #include "faces.hh"
+#include "memory.hh"
 
 namespace {
 
@@ -17,6 +18,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   cairn::exportSession(env, exports);
   cairn::exportErofs(env, exports);
   cairn::exportResident(env, exports);
+  exports.Set("shareHeap", Napi::Function::New(env, [](const Napi::CallbackInfo&) { cairn::shareHeap(); }));
   exports.Set("cancel", Napi::Function::New(env, [](const Napi::CallbackInfo& call) {
                 cairn::Core::of(call.Env()).cancel(call[0].ToNumber().Int64Value());
               }));

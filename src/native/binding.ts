@@ -94,6 +94,11 @@ export interface NativeChunker {
  * soon as the call has been made. One batch is one hop, however many chunks it has.
  */
 export interface Native {
+  /**
+   * For programs that do little else: all threads of the process share one heap from now on, which keeps a mount's
+   * memory some 80 MiB smaller. Call it before the first chunk.
+   */
+  shareHeap(): void
   /** Decompress (bounded), digest, compare: one hop. Resolves to exactly the plain bytes. */
   decodeChunk(source: NativeSource, expected: NativeExpectation, control?: NativeControl): Promise<Uint8Array>
   /** The same check without handing the bytes over. Resolves to the plain size. */

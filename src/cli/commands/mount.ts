@@ -19,6 +19,7 @@ import {
   TreeFilesystem
 } from '../../mount/index.ts'
 import { isRepository } from '../../snapshots/repository.ts'
+import { native } from '../../native/binding.ts'
 import { parseLocation } from '../../stores/location.ts'
 import { command, type Invocation } from '../command.ts'
 import { exitCodeFor } from '../exit-codes.ts'
@@ -106,6 +107,7 @@ mount, the first signal says who and goes on trying, the second takes it away fr
 async function serve(invocation: Mounting, onReady?: () => Promise<void>): Promise<number> {
   const { args, values } = invocation
   const [index] = args
+  native.shareHeap()
   const problems = new Problems((line) => notice({ ...invocation, quiet: false }, line))
   if (index !== '-' && values.what === undefined && (await isRepository(index))) {
     await using repository = await openedRepository(invocation, index)
