@@ -35,9 +35,9 @@ export async function exchangeBack({ staged, target, aside, old }: RestoreStep):
     if (!(await isAt(old, place))) continue
     if (!(await isThere(target))) await move(place, target)
     else if (!(await swap(place, target))) {
-      await move(target, `${staged}-out`)
+      // In two steps; interrupted in between, the next attempt finds the target absent and goes on.
+      await move(target, place === aside ? staged : aside)
       await move(place, target)
-      await move(`${staged}-out`, staged)
     }
   }
   // What was restored, and lies where the old one was kept, goes to where it is removed from.
