@@ -4,7 +4,7 @@ import { type FileHandle, open, rename, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { FileError, FormatError, IndexMissingError, SourceChangedError } from '../errors.ts'
 import { checkIndexTail, decodeIndexHeader, INDEX_HEADER_SIZE, INDEX_TAIL_SIZE } from '../formats/index-file.ts'
-import { MOST_INDEX_BYTES, tooLarge } from './index-bytes.ts'
+import { checkFirstRows, MOST_INDEX_BYTES, tooLarge } from './index-bytes.ts'
 import type { PutIndexOptions } from './index-store.ts'
 import { readPiped } from './piped-index.ts'
 
@@ -84,6 +84,7 @@ async function readWhole(
   for (let at = 0; at < size; at += PIECE) {
     signal?.throwIfAborted()
     await fill(file, path, bytes.subarray(at, at + PIECE), at)
+    if (at === 0) await checkFirstRows(bytes.subarray(0, PIECE), path)
   }
   return bytes
 }

@@ -1,13 +1,15 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { decodeIndexHeader, INDEX_HEADER_SIZE } from '../formats/index-file.ts'
-import { MOST_INDEX_BYTES, tooLarge } from './index-bytes.ts'
+import { checkFirstRows, MOST_INDEX_BYTES, tooLarge } from './index-bytes.ts'
 
 /** Copied before others get their turn: well below a millisecond. */
 const AT_ONCE = 2 * 1024 * 1024
+/** So much of an index shows whether somebody wrote it. */
+const HEAD = 1024 * 1024
 
 /**
  * The bytes of an index that arrives piece by piece, and whose length nobody knows. What does not begin like an index
- * is refused once its first bytes are here, so that an endless stream of something else does not fill memory.
+ * is refused once its first bytes and rows are here, so that an endless stream of something else does not fill memory.
  */
 export async function readPiped(
   pieces: AsyncIterable<Uint8Array>,
@@ -22,6 +24,7 @@ export async function readPiped(
     held.push(piece)
     if (size > MOST_INDEX_BYTES) throw tooLarge(what)
     if (before < INDEX_HEADER_SIZE && size >= INDEX_HEADER_SIZE) decodeIndexHeader(Buffer.concat(held), what)
+    if (before < HEAD && size >= HEAD) await checkFirstRows(Buffer.concat(held), what)
   }
   return together(held, size)
 }

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdir, readdir, stat, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, open, readdir, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
 import { promisify } from 'node:util'
@@ -80,6 +80,28 @@ test('an endless stream that is no index is refused at once', async (t) => {
   })
   await t.throwsAsync(openIndex('-', { stdin: zeros }), { instanceOf: FormatError, message: /standard input/ })
   zeros.destroy()
+})
+
+test('an index that claims rows nobody wrote is refused before they are read (it used to fill memory first)', async (t) => {
+  const good = sample()
+  const endless = async function* () {
+    yield good.subarray(0, 64)
+    for (;;) yield new Uint8Array(1024 * 1024)
+  }
+  const error = await t.throwsAsync(openIndex('-', { stdin: Readable.from(endless(), { objectMode: false }) }))
+  t.like(error, { offset: 64 })
+
+  const path = join(await directoryFor(t), 'sparse.caibx')
+  const size = 104 + 40 * 50_000_000
+  const tail = good.slice(-40)
+  new DataView(tail.buffer).setBigUint64(24, BigInt(size - 48), true)
+  const file = await open(path, 'w')
+  await file.write(good, 0, 64, 0)
+  await file.write(tail, 0, 40, size - 40)
+  await file.close()
+  const before = process.memoryUsage().rss
+  t.like(await t.throwsAsync(openIndex(path)), { offset: 64 })
+  t.true(process.memoryUsage().rss - before < 256 * 1024 * 1024)
 })
 
 test('who waits for standard input may leave', async (t) => {
