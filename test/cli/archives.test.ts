@@ -1,0 +1,144 @@
+import { randomBytes } from 'node:crypto'
+import { cp, readdir, readFile, unlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import test, { type ExecutionContext } from 'ava'
+import { cairn, lines, noise, scratch } from './cairn.ts'
+
+const json = async (...argv: string[]) => JSON.parse((await cairn(...argv, '--json')).out) as Record<string, unknown>
+
+async function prepared(t: ExecutionContext) {
+  const directory = await scratch(t)
+  const at = (name: string) => join(directory, name)
+  await writeFile(at('blob'), noise(5, 150_000))
+  await writeFile(at('key'), `${randomBytes(32).toString('hex')}\n`)
+  await writeFile(at('other'), `${randomBytes(32).toString('hex')}\n`)
+  return { directory, at }
+}
+
+test('a state is archived, checked, shown and restored; damage is exit code 1 and leaves the target', async (t) => {
+  const { directory, at } = await prepared(t)
+  const written = await lines(
+    'archive',
+    'write',
+    at('a'),
+    at('blob'),
+    '--id',
+    'db',
+    '--index',
+    '7',
+    '--meta',
+    'host=one'
+  )
+  t.regex(written[0]!, /seal absent/)
+  t.like(await json('archive', 'show', at('a')), {
+    meta: { ID: 'db', Index: 7, host: 'one', Size: 150_000 },
+    sums: 'ok'
+  })
+  t.is((await cairn('archive', 'verify', at('a'))).code, 0)
+  await writeFile(at('target'), 'before')
+  const bytes = await readFile(at('a'))
+  await writeFile(at('short'), bytes.subarray(0, -1))
+  bytes[bytes.length >> 1]! ^= 1
+  await writeFile(at('bad'), bytes)
+  for (const broken of ['short', 'bad', 'blob', 'absent']) {
+    t.is((await cairn('archive', 'verify', at(broken))).code, 1, broken)
+    const { code, err } = await cairn('archive', 'restore', at(broken), at('target'))
+    t.is(code, 1, broken)
+    t.true(err.includes(at(broken)), err)
+    t.is(await readFile(at('target'), 'utf8'), 'before')
+  }
+  await lines('archive', 'restore', at('a'), at('target'))
+  t.deepEqual(await readFile(at('target')), await readFile(at('blob')))
+  t.is((await cairn('archive', 'write', at('b'), at('absent'))).code, 1)
+  t.deepEqual(
+    (await readdir(directory)).filter((name) => name === 'b' || name.startsWith('.tmp')),
+    []
+  )
+})
+
+test('a sealed archive needs its key, or to be forced', async (t) => {
+  const { at } = await prepared(t)
+  await lines('archive', 'write', at('a'), at('blob'), '--seal-key', at('key'))
+  t.is((await json('archive', 'verify', at('a')))['seal'], 'unverified')
+  t.is((await json('archive', 'verify', at('a'), '--seal-key', at('key')))['seal'], 'verified')
+  const refused = await cairn('archive', 'restore', at('a'), at('target'), '--seal-key', at('other'))
+  t.is(refused.code, 1)
+  t.regex(refused.err, /the seal of .* does not hold/)
+  t.is((await cairn('archive', 'restore', at('a'), at('target'), '--seal-key', at('other'), '--force', 'seal')).code, 0)
+  t.is((await cairn('archive', 'verify', at('a'), '--seal-key', at('key'), '--sign-key', at('key'))).code, 2)
+})
+
+test('a set goes out and comes in, whole and in parts; a wrong part is named; a duplicate is no failure', async (t) => {
+  const { at } = await prepared(t)
+  await lines('snapshot', 'init', at('one'))
+  await lines('snapshot', 'init', at('two'))
+  await lines('snapshot', 'create', at('one'), '--name', 'first', '--blob', `b=${at('blob')}`)
+  await lines('snapshot', 'export', at('one'), 'first', at('set.tar'))
+  const { files } = await json('snapshot', 'export', at('one'), '1', at('parts.tar'), '--part-size', '64K')
+  t.is((files as string[]).length, 4)
+  const list = at('parts.tar.parts.json')
+  await cp(at('parts.tar.part00001'), at('aside'))
+  await writeFile(at('parts.tar.part00001'), 'wrong')
+  const refused = await cairn('snapshot', 'import', at('two'), list)
+  t.is(refused.code, 1)
+  t.regex(refused.err, /parts\.tar\.part00001/)
+  await cp(at('aside'), at('parts.tar.part00001'))
+  t.deepEqual(await lines('snapshot', 'import', at('two'), list), ['1 first'])
+  const again = await cairn('snapshot', 'import', at('two'), at('set.tar'), '--json')
+  t.is(again.code, 0)
+  t.like(JSON.parse(again.out), { id: 1, name: 'first', duplicate: true })
+  t.is((await cairn('snapshot', 'check', at('two'), '--level', 'full')).code, 0)
+  t.is((await cairn('snapshot', 'import', at('two'), at('blob'))).code, 1)
+  t.is((await cairn('snapshot', 'export', at('one'), 'absent', at('x'))).code, 1)
+})
+
+test('with the chunks, the recovery file and the key a lost repository is there again', async (t) => {
+  const { directory, at } = await prepared(t)
+  await lines('snapshot', 'init', at('one'), '--key-file', at('key'))
+  await lines('snapshot', 'create', at('one'), '--name', 'first', '--blob', `b=${at('blob')}`)
+  const file = join(at('one'), 'recovery.snapmulti')
+  t.like(await json('recovery', 'verify', file, '--key-file', at('key')), {
+    ok: true,
+    sets: [{ id: 1, name: 'first' }]
+  })
+  t.regex((await lines('recovery', 'show', file)).join('\n'), /Generation: 1/)
+  const wrong = await cairn('recovery', 'verify', file, '--key-file', at('other'))
+  t.is(wrong.code, 1)
+  t.regex(wrong.err, /was made with key/)
+  t.regex((await cairn('recovery', 'verify', at('blob'), '--key-file', at('key'))).err, /is no recovery file/)
+  t.is((await cairn('recovery', 'verify', file)).code, 2)
+  const damaged = await readFile(file)
+  damaged[damaged.length - 1]! ^= 1
+  await writeFile(at('damaged'), damaged)
+  t.regex((await cairn('recovery', 'verify', at('damaged'), '--key-file', at('key'))).err, /is damaged/)
+
+  await cp(join(at('one'), 'store'), join(at('again'), 'store'), { recursive: true })
+  const result = await json('recovery', 'recover', file, at('again'), '--key-file', at('key'))
+  t.like(result, { counts: { error: 0 } })
+  await lines('snapshot', 'restore', at('again'), 'first', '--map', `b=${at('restored')}`)
+  t.deepEqual(await readFile(at('restored')), await readFile(at('blob')))
+
+  // Somewhere else the chunks may be, too; and what cannot be recovered is exit code 1.
+  await lines(
+    'recovery',
+    'recover',
+    file,
+    at('elsewhere'),
+    '--key-file',
+    at('key'),
+    '--store',
+    join(at('one'), 'store')
+  )
+  t.is((await cairn('snapshot', 'check', at('elsewhere'), '--level', 'full')).code, 0)
+  t.true((await readdir(directory)).includes('elsewhere'))
+})
+
+test('where the recovery file cannot be refreshed the set stands, and the exit code is 3', async (t) => {
+  const { at } = await prepared(t)
+  await lines('snapshot', 'init', at('one'), '--key-file', at('key'))
+  await unlink(at('key'))
+  const made = await cairn('snapshot', 'create', at('one'), '--name', 'first', '--blob', `b=${at('blob')}`)
+  t.is(made.code, 3)
+  t.regex(made.err, /recovery file is stale/)
+  t.is((await cairn('snapshot', 'check', at('one'))).code, 0)
+})
