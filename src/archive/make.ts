@@ -103,8 +103,13 @@ async function makeIndex(
     sizes
   })
   await saveIndex(index, encodeIndex(table), { ...saving, mode, signal: options.signal })
-  // From here on the backup is there. The table makes it faster, and is not given up for a late interruption.
+  // From here on the backup is there. The table only makes it faster: it is not given up for a late interruption, and
+  // where nobody takes it (an index server of desync, a disk that is full now) the backup is no worse.
   const treeRows = rows?.finish(table.size)
-  if (treeRows !== undefined) await saveTreeTable(index, treeRows, table, { ...saving, mode })
+  if (treeRows !== undefined) {
+    await saveTreeTable(index, treeRows, table, { ...saving, mode }).catch((error: unknown) =>
+      saving?.onNotice?.(`the tree table is not saved: ${(error as Error).message}`, error)
+    )
+  }
   return { table, digest: digest!, stats: storage.stats }
 }

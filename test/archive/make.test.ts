@@ -268,3 +268,17 @@ needing(test, 'mkfifo')('a pipe is read to its end', async (t) => {
   t.is(Buffer.compare((await chunkFile(pipe)).rows, (await chunkFile(path)).rows), 0)
   await cutting
 })
+
+test('a tree is made also where nobody takes its table, which is said (it used to fail behind its own index)', async (t) => {
+  const directory = await scratch(t)
+  const [tree, index] = [join(directory, 'tree'), join(directory, 'tree.caidx')]
+  await mkdir(tree)
+  await mkdir(`${index}.tree`)
+  const notices: string[] = []
+  await using store = new MemoryStore()
+  const saving = { onNotice: (message: string) => notices.push(message) }
+  const { table } = await makeTree(tree, index, store, { saving })
+  t.is((await openIndex(index)).size, table.size)
+  t.is(notices.length, 1)
+  t.regex(notices[0]!, /tree\.caidx\.tree.*directory/)
+})
