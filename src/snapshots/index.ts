@@ -42,11 +42,14 @@ export {
   type SetExport
 } from './archive/export-set.ts'
 export { type ImportedSet, type ImportOptions, importSet, SetImport, startImport } from './archive/import-set.ts'
+export { missingParts, type PartList, readPartList, readParts, writeParts } from './archive/parts.ts'
 export { CommandSealer, KeySealer, type Sealer, type SealResult, SignSealer } from './archive/sealer.ts'
 export { Archive, Snapshot } from './archive/single.ts'
 
 export { keyCommand, keyEnvironment, keyFile, type KeySlot, passphrase, rawKey } from './recovery/keys.ts'
 export { type Multi, MultiFile, type MultiFileOptions } from './recovery/multi-file.ts'
+export { recoveryStatus, type RecoveryStatus, refreshRecovery } from './recovery/refresh.ts'
+export { RecoveryUpdater } from './recovery/updater.ts'
 export { recover, type Recovered, type RecoverOptions, type Verified, verifyRecovery } from './recovery/recover.ts'
 
 export * as backend from './backend.ts'

@@ -1,8 +1,11 @@
 // Does one thing to a repository. Told a step by the environment, it dies there.
 
+import { createReadStream } from 'node:fs'
+import { importSet } from '../../../src/snapshots/archive/import-set.ts'
 import { collectGarbage } from '../../../src/snapshots/garbage.ts'
 import { squashSet } from '../../../src/snapshots/kv/squash.ts'
 import { openRepository } from '../../../src/snapshots/open-repository.ts'
+import { refreshRecovery } from '../../../src/snapshots/recovery/refresh.ts'
 import { blobSource, treeSource } from '../../../src/snapshots/sources.ts'
 
 const [action, path, directory] = process.argv.slice(2) as [string, string, string]
@@ -32,6 +35,12 @@ switch (action) {
     break
   case 'squash':
     await squashSet(repository, 3)
+    break
+  case 'import':
+    await importSet(repository, createReadStream(`${directory}/set.tar`))
+    break
+  case 'swap':
+    await refreshRecovery(repository, { changed: [{ id: 1 }] })
     break
   case 'gc':
     await collectGarbage(repository, { grace: 0 })
