@@ -226,7 +226,9 @@ async function secretsOf({ key, cert, clientCa }: TlsOptions): Promise<SecureCon
 
 /** What cannot be understood as a request, or was not said in time. */
 function refuse(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+  // A connection that was opened ahead of its first request would take the refusal for the answer to it.
+  const nothingSaid = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket.bytesRead === 0
+  if (error.code === 'ECONNRESET' || !socket.writable || nothingSaid) return void socket.destroy()
   const status =
     error.code === 'HPE_HEADER_OVERFLOW'
       ? '431 Request Header Fields Too Large'

@@ -53,7 +53,7 @@ withDesync('both say the same of an index', async (t) => {
   const { id } = table.chunkAt(2)
   await cache.put(id, new Uint8Array([1]))
   const theirs = JSON.parse(await peer('desync', 'info', '-s', at('store'), '-c', at('cache'), at('blob.caibx')))
-  const ours: Record<string, unknown> = { ...(await indexInfo(table, { store, cache })) }
+  const ours: Record<string, unknown> = { ...(await indexInfo(table, { stores: [store], cache })) }
   const shared = Object.keys(theirs).filter((key) => key in ours)
   t.true(shared.length >= 11)
   for (const key of shared) t.is(ours[key], theirs[key], key)
