@@ -24,13 +24,16 @@ for (const [name, tryLock] of [
     t.is(await tryLock(path, true), undefined)
     t.is(await tryLock(path, false), undefined)
     await alone![Symbol.asyncDispose]()
-    t.truthy(await tryLock(path, true))
+    const last = await tryLock(path, true)
+    t.truthy(last)
+    await last![Symbol.asyncDispose]()
   })
 
   test(`${name}: of many who come at once one gets it`, async (t) => {
     const path = join(await scratch(t), 'lock')
     const got = await Promise.all(Array.from({ length: 20 }, () => tryLock(path, false)))
     t.is(got.filter((lock) => lock !== undefined).length, 1)
+    for (const lock of got) await lock?.[Symbol.asyncDispose]()
   })
 }
 

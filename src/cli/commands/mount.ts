@@ -75,12 +75,14 @@ type Mounting = Invocation<[string, string], ValuesOf<typeof options>>
 export default command({
   name: 'mount',
   usage: '<index> <mountpoint>',
-  summary: 'show a backup at a local path: a blob as one file, an archive as its tree',
+  summary: 'show a backup at a local path: a blob as one file, an archive as its tree, a repository as all its sets',
   details: `Read-only, every byte checked before anyone sees it. Runs until it is unmounted or interrupted; while somebody uses the
-mount, the first signal says who and goes on trying, the second takes it away from them.`,
+mount, the first signal says who and goes on trying, the second takes it away from them. A repository of snapshots shows
+ids/12, names/NAME, latest and by-time/YEAR, each with the members of a set; new sets appear and forgotten ones go.`,
   example: [
     'cairn mount -s /backup/default.castr home.caidx /mnt/home',
     'cairn mount -s https://a.example/store -c ~/.cache/chunks disk.caibx /mnt/disk --mkdir --background',
+    'cairn mount /backup/repo /mnt/snapshots',
     'cairn umount /mnt/disk'
   ],
   options,
