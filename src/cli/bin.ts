@@ -1,7 +1,10 @@
 #!/usr/bin/env node
 import { processTerminal } from './process-terminal.ts'
+import { hideSecrets } from './process-title.ts'
 import { run } from './run.ts'
 import { typedArguments } from './typed-arguments.ts'
 
 const { terminal, end } = processTerminal()
-await end(await run(typedArguments(), terminal))
+const argv = typedArguments()
+hideSecrets(argv)
+await end(await run(argv, terminal))

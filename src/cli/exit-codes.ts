@@ -15,6 +15,5 @@ export const UNREAD = 141
 /** What a failure comes to for whoever started the program. */
 export function exitCodeFor(error: unknown): typeof FAILED | typeof MISUSED {
   if (error instanceof UsageError) return MISUSED
-  const isMisuse = error instanceof CairnError && (error.code === 'OPTION_INVALID' || error.code === 'LOCATION_INVALID')
-  return isMisuse ? MISUSED : FAILED
+  return error instanceof CairnError && error.code === 'OPTION_INVALID' ? MISUSED : FAILED
 }
