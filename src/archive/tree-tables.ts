@@ -1,4 +1,4 @@
-import { mkdir, readFile, stat } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { encodeTreeTable, openTreeTable } from '../catar/tree-table-file.ts'
@@ -8,6 +8,7 @@ import type { IndexTable } from '../formats/index-table.ts'
 import { placeLocalIndex } from '../indexes/local-index-file.ts'
 import { openIndexStore, placeOfIndex } from '../indexes/open-index-store.ts'
 import { type OpenIndexOptions, saveIndex, type SaveIndexOptions } from '../indexes/open-index.ts'
+import { makeDirectories } from '../make-directories.ts'
 import { native } from '../native/binding.ts'
 import { parseLocation } from '../stores/location.ts'
 
@@ -64,7 +65,7 @@ export async function findTreeTable(
 export async function cacheTreeTable(rows: TreeRows, index: IndexTable): Promise<void> {
   const binding = await bindingOf(index)
   const path = cachePath(binding)
-  await mkdir(cacheDirectory(), { recursive: true, mode: 0o700 })
+  await makeDirectories(cacheDirectory(), 0o700)
   await placeLocalIndex(path, await encodeTreeTable(rows, binding), { mode: 0o600 })
 }
 
@@ -103,7 +104,10 @@ async function readBeside(
 
 async function readLocal(path: string, archiveSize: number): Promise<Uint8Array | undefined> {
   try {
-    const { size } = await stat(path)
+    const status = await stat(path)
+    // A pipe of that name would be waited for.
+    if (!status.isFile()) throw new FormatError(path, 0, 'not a regular file')
+    const { size } = status
     // A row says less of a node than the archive does, so a longer table is none.
     if (size > archiveSize + 4096) throw new FormatError(path, size, 'longer than its archive')
     const { buffer, byteOffset, length } = await readFile(path)

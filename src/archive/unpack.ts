@@ -1,7 +1,7 @@
-import { mkdir } from 'node:fs/promises'
 import { decodeArchive } from '../catar/decoder.ts'
 import { CatarTree } from '../catar/tree.ts'
 import { FileError } from '../errors.ts'
+import { makeDirectories } from '../make-directories.ts'
 import type { ProgressOptions, ReadOptions } from '../read-options.ts'
 import type { RandomReader } from '../reader/random-reader.ts'
 import { PeekedStream } from './peeked-stream.ts'
@@ -69,7 +69,7 @@ async function unpackSome(reader: RandomReader, target: string, wanted: Wanted, 
 
 /** Runs `work` on a target that is there; whatever comes of it, nothing unfinished stays. */
 async function restoreBelow(target: string, work: (restoring: Restoring) => Promise<void>): Promise<void> {
-  await mkdir(target, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
+  await makeDirectories(target).catch((error: NodeJS.ErrnoException) => {
     throw new FileError(target, error.code === 'EEXIST' ? 'ENOTDIR' : (error.code ?? 'EIO'), { cause: error })
   })
   const restoring = new Restoring(target)

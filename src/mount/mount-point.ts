@@ -1,6 +1,7 @@
-import { constants } from 'node:fs'
-import { access, mkdir, readdir, readFile, stat } from 'node:fs/promises'
+import { constants, type Stats } from 'node:fs'
+import { access, readdir, readFile, stat } from 'node:fs/promises'
 import { describeErrno, MountRefusedError } from '../errors.ts'
+import { makeDirectories } from '../make-directories.ts'
 import { FUSE_TYPE, mountAt, mountPointPath } from './mount-table.ts'
 import { isServed, registeredMount } from './registry.ts'
 import { hasServer, isOurs, release } from './unmount.ts'
@@ -24,7 +25,7 @@ export async function prepareMountPoint(path: string, options: MountPointOptions
     if (options.mkdir !== true) {
       throw new MountRefusedError(mountPoint, 'the directory does not exist; create it, or use --mkdir')
     }
-    await mkdir(mountPoint, { recursive: true }).catch((problem: NodeJS.ErrnoException) => {
+    await makeDirectories(mountPoint).catch((problem: NodeJS.ErrnoException) => {
       throw refusal(mountPoint, problem)
     })
     return stat(mountPoint)
@@ -42,7 +43,9 @@ export async function prepareMountPoint(path: string, options: MountPointOptions
 export async function fuseProblem(): Promise<string | undefined> {
   try {
     await access('/dev/fuse', constants.R_OK | constants.W_OK)
-    return undefined
+    return isFuseDevice(await stat('/dev/fuse'))
+      ? undefined
+      : '/dev/fuse is something else than the FUSE device (10:229)'
   } catch (error) {
     const { code = 'EIO' } = error as NodeJS.ErrnoException
     if (code === 'ENOENT')
@@ -50,6 +53,11 @@ export async function fuseProblem(): Promise<string | undefined> {
     if (code === 'EACCES') return '/dev/fuse may not be opened by this user; its mode is usually 0666'
     return `/dev/fuse: ${describeErrno(code)}`
   }
+}
+
+/** Whether it is character device 10:229. */
+function isFuseDevice(status: Stats): boolean {
+  return status.isCharacterDevice() && status.rdev === 10 * 256 + 229
 }
 
 /** Why others may not be let in by this user, with what to do; undefined where they may. */

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
-import { lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { lstat, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { MountRefusedError } from '../errors.ts'
+import { makeDirectories } from '../make-directories.ts'
 import { mountAt } from './mount-table.ts'
 
 /** What is remembered of a mount of ours while it lives, so that a killed process can be told from a living one. */
@@ -87,7 +88,7 @@ function fileName(mountPoint: string): string {
 /** Under /tmp anyone could have put a directory of that name: it must be ours, a directory, and nobody else's to write. */
 async function openDirectory(mountPoint: string): Promise<string> {
   const directory = registryDirectory()
-  await mkdir(directory, { recursive: true, mode: 0o700 })
+  await makeDirectories(directory, 0o700)
   const status = await lstat(directory)
   if (status.isDirectory() && status.uid === (process.getuid?.() ?? 0) && (status.mode & 0o022) === 0) return directory
   throw new MountRefusedError(mountPoint, `${directory} is not a private directory of this user; remove it`)

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { access, lstat, mkdir, opendir, rmdir, stat, unlink } from 'node:fs/promises'
+import { access, lstat, opendir, rmdir, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import {
   ChunkMissingError,
@@ -9,6 +9,7 @@ import {
   StoreUnavailableError
 } from '../errors.ts'
 import { type ChunkId, chunkPath } from '../formats/chunk-id.ts'
+import { makeDirectories } from '../make-directories.ts'
 import type { ReadOptions } from '../read-options.ts'
 import { chunksIn, PREFIX } from './local-list.ts'
 import { placeChunk } from './local-place.ts'
@@ -58,7 +59,7 @@ export class LocalStore implements PrunableStore, LocatedStore {
   /** Opens a store for writing; the directory is made when it is not there. Rejects with StoreInvalidError. */
   static async create(directory: string, options?: LocalStoreOptions): Promise<LocalStore> {
     const store = new LocalStore(directory, options)
-    await mkdir(directory, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
+    await makeDirectories(directory).catch((error: NodeJS.ErrnoException) => {
       // mkdir -p over a file says EEXIST or ENOTDIR; the inspection says it in words.
       if (error.code === 'EEXIST' || error.code === 'ENOTDIR') return
       throw new StoreInvalidError(store.name, `cannot be made: ${reasonOf(error)}`, { cause: error })
