@@ -24,6 +24,7 @@ export function waitingThroughOutages(
   { onOutage, onReturn, until, pause = 250, longestPause = 4000 }: OutagePolicy = {}
 ): Filesystem {
   let waiting = false
+  const resting = new Set<() => void>()
   return around(filesystem, async (_operation, work, options) => {
     let waited = false
     for (let pauses = pause; ; pauses = Math.min(pauses * 2, longestPause)) {
@@ -32,6 +33,8 @@ export function waitingThroughOutages(
         if (waiting && waited) {
           waiting = false
           onReturn?.()
+          // What one of them found, the others need not find out in their own time.
+          for (const wake of resting) wake()
         }
         return value
       } catch (error) {
@@ -41,7 +44,7 @@ export function waitingThroughOutages(
           onOutage?.(error)
         }
         waited = true
-        await rest(pauses, [options.signal, until])
+        await rest(pauses, [options.signal, until], resting)
         options.signal?.throwIfAborted()
       }
     }
@@ -52,15 +55,21 @@ function isOutage(error: unknown): boolean {
   return error instanceof StoreUnavailableError || (error instanceof DOMException && error.name === 'TimeoutError')
 }
 
-/** Resolves after the time, or when one of the signals fires. */
-function rest(milliseconds: number, signals: readonly (AbortSignal | undefined)[]): Promise<void> {
+/** Resolves after the time, when one of the signals fires, or when whoever has the set of those who rest wakes it. */
+function rest(
+  milliseconds: number,
+  signals: readonly (AbortSignal | undefined)[],
+  resting: Set<() => void>
+): Promise<void> {
   return new Promise((resolve) => {
     const stop = () => {
       clearTimeout(timer)
+      resting.delete(stop)
       for (const signal of signals) signal?.removeEventListener('abort', stop)
       resolve()
     }
     const timer = setTimeout(stop, milliseconds)
+    resting.add(stop)
     for (const signal of signals) {
       if (signal?.aborted === true) return stop()
       signal?.addEventListener('abort', stop, { once: true })

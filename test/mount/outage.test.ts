@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
 import { ChunkMissingError, StoreUnavailableError } from '../../src/errors.ts'
 import { withDeadline } from '../../src/mount/deadline.ts'
@@ -62,4 +63,20 @@ test('once the mount is given up, nobody waits any more', async (t) => {
   const late = patient.read(2, 0, 3)
   calls.at(-1)!.reject(error)
   t.is(await t.throwsAsync(late), error)
+})
+
+test('the first request that is answered again wakes those who would rest longer', async (t) => {
+  const { filesystem, next } = controllable()
+  const patient = waitingThroughOutages(filesystem, { pause: 1, longestPause: 3_600_000 })
+  const long = patient.read(2, 0, 3)
+  // Rests double, so by now the next one is of seconds.
+  for (let i = 0; i < 11; i += 1) (await next()).reject(down())
+  const short = patient.read(2, 3, 3)
+  ;(await next()).reject(down())
+  ;(await next()).resolve(bytes)
+  await short
+  const woken = await Promise.race([next(), sleep(1000, undefined, { ref: false })])
+  t.is(woken?.offset, 0)
+  woken?.resolve(bytes)
+  t.deepEqual(await long, [bytes])
 })
