@@ -2,6 +2,8 @@ import { FormatError } from '../errors.ts'
 import type { ShownXattr } from '../catar/tree-table.ts'
 
 const HEADER = 12
+/** An inode counts the header as one and every four bytes behind it as one more, in 16 bits. */
+const MOST = HEADER + 4 * (0xffff - 1)
 
 // fs/erofs/xattr.h: the part of a name that is not written out. ACLs have no rest at all.
 const PREFIXES: readonly (readonly [string, number])[] = [
@@ -29,6 +31,7 @@ export function encodeErofsXattrs(xattrs: readonly ShownXattr[]): Uint8Array {
     return { index, rest: name.subarray(prefix.length), value }
   })
   const size = parts.reduce((sum, { rest, value }) => sum + padded(4 + rest.length + value.length), HEADER)
+  if (size > MOST) throw new FormatError('EROFS image', 0, `${size} bytes of attributes are too many for one inode`)
   const bytes = new Uint8Array(size)
   const view = new DataView(bytes.buffer)
   let at = HEADER

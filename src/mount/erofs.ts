@@ -1,13 +1,12 @@
-import { constants } from 'node:os'
 import { basename } from 'node:path'
 import { closeSync } from 'node:fs'
-import { describeErrno, FormatError, MountRefusedError } from '../errors.ts'
+import { FormatError, MountRefusedError } from '../errors.ts'
 import { mountErofs } from '../native/erofs.ts'
 import { PIECE_MEMORY, PIECE_ZEROS } from '../native/session.ts'
 import type { ErofsImage } from './erofs-image.ts'
 import { type Filesystem, IMAGE_INODE, type ImageFilesystem } from './filesystem.ts'
 import { mountsAt } from './mount-table.ts'
-import { serveSession } from './session.ts'
+import { refusal, serveSession } from './session.ts'
 import type { Serving, Transport, TransportOptions } from './transport.ts'
 import { release } from './unmount.ts'
 
@@ -42,7 +41,9 @@ export async function startErofs(
   { beneath = false } = {}
 ): Promise<Serving> {
   const before = new Set((await mountsAt(mountPoint)).map(({ id }) => id))
-  const served = await serveSession(image, { way: 'detached' }, options)
+  const served = await serveSession(image, { way: 'detached' }, options).catch((error: unknown) => {
+    throw refusal(mountPoint, error)
+  })
   const { mount } = served.native.facts()
   try {
     if (image.contents !== undefined) served.native.addFile(IMAGE_INODE, piecesOf(image.image), image.image.metadata)
@@ -50,9 +51,7 @@ export async function startErofs(
   } catch (error) {
     served.native.close()
     await served.ended.catch(() => {})
-    const { errno, message } = error as { errno?: number; message: string }
-    const reason = errno === undefined ? message : `${message}: ${describeErrno(nameOf(errno))}`
-    throw new MountRefusedError(mountPoint, reason, { cause: error })
+    throw refusal(mountPoint, error)
   } finally {
     // From here on only the EROFS mount keeps it; whoever unmounts that ends the session.
     closeSync(mount)
@@ -89,8 +88,4 @@ function piecesOf({ metadata, size, blocks, starts, sizes }: ErofsImage): BigUin
   }
   if (blocks.length === 0 && size > metadata.length) pieces.push(BigInt(metadata.length), PIECE_ZEROS, 0n)
   return BigUint64Array.from(pieces)
-}
-
-function nameOf(errno: number): string {
-  return Object.entries(constants.errno).find(([, value]) => value === errno)?.[0] ?? `errno ${errno}`
 }

@@ -127,7 +127,9 @@ function promised<T>(): { promise: Promise<T>; resolve: (value: T) => void; reje
   return { promise, resolve, reject }
 }
 
-function refusal(mountPoint: string, error: unknown): MountRefusedError {
+/** What the addon says of a mount that could not be made, in words. */
+export function refusal(mountPoint: string, error: unknown): MountRefusedError {
+  if (error instanceof MountRefusedError) return error
   const { errno, message } = error as { errno?: number; message: string }
   const reason = errno === undefined ? message : `${message.split(':')[0]}: ${describeErrno(nameOf(errno))}`
   return new MountRefusedError(mountPoint, reason, { cause: error })

@@ -6,6 +6,7 @@ import { packTree } from '../../src/archive/pack.ts'
 import { scanTree } from '../../src/archive/scan-tree.ts'
 import { treeTable } from '../../src/catar/tree-table-file.ts'
 import type { TreeTable } from '../../src/catar/tree-table.ts'
+import { encodeErofsXattrs } from '../../src/mount/erofs-xattrs.ts'
 import { layOutErofs } from '../../src/mount/erofs-image.ts'
 import { ErofsReader } from '../../src/mount/erofs-reader.ts'
 import { FileReader } from '../../src/reader/file-reader.ts'
@@ -117,4 +118,11 @@ test('an image beyond what block numbers can say is refused', async (t) => {
   await t.throwsAsync(layOutErofs(await treeTable({ rows, heap: table.heap, archiveSize: 2 ** 46 }), AS_ARCHIVED), {
     message: /16 TiB/
   })
+})
+
+test('attributes beyond what an inode can count are refused, not cut off', (t) => {
+  const value = new Uint8Array(0xffff)
+  const xattrs = ['user.a', 'user.b', 'user.c', 'user.d', 'user.e'].map((name) => ({ name: Buffer.from(name), value }))
+  t.throws(() => encodeErofsXattrs(xattrs), { code: 'FORMAT_INVALID', message: /too many/ })
+  t.notThrows(() => encodeErofsXattrs(xattrs.slice(0, 3)))
 })
