@@ -1,9 +1,10 @@
 import { stat } from 'node:fs/promises'
 import { attempt } from '../chunking/file-failure.ts'
+import { TargetRefusedError } from '../errors.ts'
 import { digestOf, selectFeatures } from '../formats/feature-flags.ts'
 import { native } from '../native/binding.ts'
 import type { ProgressOptions, ReadOptions } from '../read-options.ts'
-import { freshTarget } from './blob-target.ts'
+import { freshTarget, kindOfTarget } from './blob-target.ts'
 import { writeFully } from './copy-rows.ts'
 import { packTree } from './pack.ts'
 
@@ -34,6 +35,9 @@ export async function makeArchive(
   options.signal?.throwIfAborted()
   if (typeof target !== 'string') return await writeArchive(directory, target, options)
   const { mode } = await attempt(directory, stat(directory))
+  const kind = await kindOfTarget(target)
+  // A device or fifo would be replaced by a file: who wants to write into one names - and redirects.
+  if (kind === 'device' || kind === 'stream') throw new TargetRefusedError(target, 'is there and is no regular file')
   const file = await freshTarget(target, 0, mode & 0o666)
   let position = 0
   const write = async (bytes: Uint8Array) => {

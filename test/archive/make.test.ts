@@ -13,7 +13,8 @@ import {
   OptionError,
   SourceChangedError,
   StoreRefusedError,
-  StoreUnavailableError
+  StoreUnavailableError,
+  TargetRefusedError
 } from '../../src/errors.ts'
 import { selectFeatures } from '../../src/formats/feature-flags.ts'
 import { openIndex } from '../../src/indexes/open-index.ts'
@@ -281,4 +282,9 @@ test('a tree is made also where nobody takes its table, which is said (it used t
   t.is((await openIndex(index)).size, table.size)
   t.is(notices.length, 1)
   t.regex(notices[0]!, /tree\.caidx\.tree.*directory/)
+})
+
+test('an archive is not put in the place of a device (which it used to replace)', async (t) => {
+  await t.throwsAsync(makeArchive(await scratch(t), '/dev/null'), { instanceOf: TargetRefusedError })
+  t.true((await stat('/dev/null')).isCharacterDevice())
 })
