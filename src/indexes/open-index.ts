@@ -1,5 +1,7 @@
+import { stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
-import { LocationError, StoreInvalidError } from '../errors.ts'
+import { FileError, LocationError, StoreInvalidError } from '../errors.ts'
 import type { IndexTable } from '../formats/index-table.ts'
 import { parseLocation, shownLocation } from '../stores/location.ts'
 import type { OpenStoreOptions } from '../stores/open-store.ts'
@@ -54,9 +56,31 @@ export async function saveIndex(
   await store.put(name, bytes, options)
 }
 
+/**
+ * Finds out whether an index could be put at this location, before anybody makes one: that its directory is there, or its
+ * server, and that it takes indexes. What is wrong with a single name is still found by `saveIndex`.
+ */
+export async function checkIndexTarget(text: string, options: OpenStoreOptions = {}): Promise<void> {
+  options.signal?.throwIfAborted()
+  if (text === '-') return
+  const location = parseLocation(text)
+  if (location.kind === 'path') return checkFolder(dirname(location.path))
+  const { parent, name } = placeOfIndex(text)
+  await using store = await openIndexStore(parent, { ...options, writable: true })
+  if (!isWritableIndexStore(store)) throw new StoreInvalidError(store.name, 'takes no indexes')
+  await store.has(name, options)
+}
+
 /** How messages name an index: its location without secrets. */
 export function shownIndex(text: string): string {
   return text === '-' ? 'standard input' : shownLocation(text)
+}
+
+async function checkFolder(path: string): Promise<void> {
+  const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    throw new FileError(path, error.code ?? 'EIO', { cause: error })
+  })
+  if (!found.isDirectory()) throw new FileError(path, 'ENOTDIR')
 }
 
 function writeAll(stream: Writable, bytes: Uint8Array): Promise<void> {

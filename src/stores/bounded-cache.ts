@@ -1,5 +1,5 @@
-import { lstat, readdir, unlink, utimes } from 'node:fs/promises'
-import { join } from 'node:path'
+import { lstat, readdir, rmdir, unlink, utimes } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import type { ChunkId } from '../formats/chunk-id.ts'
 import type { ReadOptions } from '../read-options.ts'
 import type { LocalStore } from './local.ts'
@@ -7,6 +7,7 @@ import type { UseChunk, WritableStore } from './store.ts'
 
 interface CachedFile {
   readonly path: string
+  /** Bytes of disk it takes. */
   readonly size: number
   /** When it was last used, as the file's own time says; survives restarts and is shared by all processes. */
   readonly used: number
@@ -16,16 +17,18 @@ interface CachedFile {
 const TOUCH_EVERY = 60_000
 const MOST_TOUCHED = 100_000
 
-// Evicting a little more than needed keeps the next scan away for a while.
-const EVICT_TO = 0.9
+// Others write into the same directory. What they added shows at the next scan, so one is due before it can matter: after
+// an eviction there is room for what seven processes add before each of them looks again.
+const SCAN_EVERY = 0.02
+const EVICT_TO = 0.85
 
-// Others write into the same directory. What they added shows at the next scan, so one is due before it can matter.
-const SCAN_EVERY = 0.05
+// What a file system rounds up to, and what a directory takes.
+const BLOCK = 4096
 
 /**
- * A local store that holds at most `limit` bytes: before a chunk is added, those that were not used for longest go.
- * Several processes may share the directory without knowing of each other; each counts what is there every time it has
- * added a twentieth of the limit. Half-written files of a killed process count too and go first.
+ * A local store that takes at most `limit` bytes of disk: before a chunk is added, those that were not used for longest
+ * go. Several processes may share the directory without knowing of each other; each counts what is there every time it
+ * has added a fiftieth of the limit. Half-written files of a killed process count too and go first.
  */
 export class BoundedCache implements WritableStore {
   readonly name: string
@@ -33,9 +36,11 @@ export class BoundedCache implements WritableStore {
   readonly #store: LocalStore
   readonly #limit: number
   readonly #touched = new Map<ChunkId, number>()
-  /** Bytes in the directory as of the last scan, and what was added since. */
+  /** Bytes in the directory as of the last scan, what was added since, and what is being written. */
   #known = Number.POSITIVE_INFINITY
   #added = 0
+  #writing = 0
+  readonly #writes = new Set<Promise<boolean>>()
   #making: Promise<void> | undefined
 
   constructor(store: LocalStore, limit: number) {
@@ -56,10 +61,22 @@ export class BoundedCache implements WritableStore {
   }
 
   async put(id: ChunkId, stored: Uint8Array, options?: ReadOptions): Promise<boolean> {
-    if (stored.length > this.#limit) return false
-    while (!this.#fits(stored.length)) await this.#makeRoom(stored.length)
-    this.#added += stored.length
-    return this.#store.put(id, stored, options)
+    const size = diskSize(stored.length)
+    if (size > this.#limit) return false
+    while (!this.#fits(size)) {
+      // Nothing was added that a scan could find: whoever is writing has to finish first.
+      if (this.#writes.size > 0 && this.#added === 0) await Promise.race(this.#writes)
+      else await this.#makeRoom(size)
+    }
+    this.#writing += size
+    const write = this.#store.put(id, stored, options).finally(() => {
+      this.#writes.delete(write)
+      this.#writing -= size
+      this.#added += size
+    })
+    write.catch(() => {})
+    this.#writes.add(write)
+    return write
   }
 
   remove(id: ChunkId, options?: ReadOptions): Promise<void> {
@@ -72,8 +89,9 @@ export class BoundedCache implements WritableStore {
   }
 
   #fits(size: number): boolean {
-    const mayBeStale = this.#added > 0 && this.#added + size > this.#limit * SCAN_EVERY
-    return !mayBeStale && this.#known + this.#added + size <= this.#limit
+    const own = this.#added + this.#writing
+    const isFresh = own === 0 || own + size <= this.#limit * SCAN_EVERY
+    return isFresh && this.#known + own + size <= this.#limit
   }
 
   #touch(id: ChunkId): void {
@@ -96,15 +114,14 @@ export class BoundedCache implements WritableStore {
 
   async #evict(size: number): Promise<void> {
     const addedBefore = this.#added
-    const files = await filesIn(this.#store.directory)
-    let total = files.reduce((sum, file) => sum + file.size, 0)
-    if (total + size > this.#limit) {
-      files.sort((a, b) => a.used - b.used)
-      const wanted = Math.max(Math.min(this.#limit * EVICT_TO, this.#limit - size), 0)
-      for (const file of files) {
+    const found = await contentOf(this.#store.directory)
+    let { total } = found
+    // What is being written may be among the files already: then it counts twice until the next scan.
+    const wanted = Math.min(this.#limit * EVICT_TO, this.#limit - size - this.#writing)
+    if (total + this.#writing + size > this.#limit) {
+      for (const file of found.files.sort((a, b) => a.used - b.used)) {
         if (total <= wanted) break
-        await unlink(file.path).catch(() => {}) // Another process was faster.
-        total -= file.size
+        total -= await evicted(file)
       }
     }
     this.#known = total
@@ -112,17 +129,38 @@ export class BoundedCache implements WritableStore {
   }
 }
 
-/** Every file below the prefix directories, finished or not. */
-async function filesIn(directory: string): Promise<CachedFile[]> {
+/** Removes a file, and its directory with the last; resolves to the bytes that are free now. */
+async function evicted({ path, size }: CachedFile): Promise<number> {
+  await unlink(path).catch(() => {}) // Another process was faster.
+  const emptied = await rmdir(dirname(path)).then(
+    () => true,
+    () => false
+  )
+  return emptied ? size + BLOCK : size
+}
+
+/** Bytes of disk that a new file takes, with a directory of its own. */
+function diskSize(size: number): number {
+  return Math.ceil(size / BLOCK) * BLOCK + BLOCK
+}
+
+/** Every file below the prefix directories, finished or not, and what all of it takes. */
+async function contentOf(directory: string): Promise<{ files: CachedFile[]; total: number }> {
   const files: CachedFile[] = []
+  let total = 0
   for (const prefix of await readdir(directory)) {
     if (!/^[0-9a-f]{4}$/.test(prefix)) continue
     const folder = join(directory, prefix)
     const names = await readdir(folder).catch(() => [])
     const found = await Promise.all(names.map((name) => cachedFile(join(folder, name))))
-    files.push(...found.filter((file) => file !== undefined))
+    total += BLOCK
+    for (const file of found) {
+      if (file === undefined) continue
+      total += file.size
+      files.push(file)
+    }
   }
-  return files
+  return { files, total }
 }
 
 // A chunk is written in milliseconds. A temporary file older than this was left by a process that is gone.
@@ -132,5 +170,5 @@ async function cachedFile(path: string): Promise<CachedFile | undefined> {
   const found = await lstat(path).catch(() => undefined)
   if (found === undefined || !found.isFile()) return undefined
   const abandoned = path.endsWith('.tmp') && Date.now() - found.mtimeMs > ABANDONED_AFTER
-  return { path, size: found.size, used: abandoned ? 0 : found.mtimeMs }
+  return { path, size: Math.max(found.blocks * 512, found.size), used: abandoned ? 0 : found.mtimeMs }
 }

@@ -3,6 +3,7 @@ import { makeArchive } from '../../archive/make-archive.ts'
 import { makeBlob, makeTree, type MakeOptions } from '../../archive/make.ts'
 import type { ChunkingStats } from '../../chunking/stats.ts'
 import { selectFeatures } from '../../formats/feature-flags.ts'
+import { checkIndexTarget } from '../../indexes/open-index.ts'
 import { chosenSizes, chunkSizeOptions, digestOption } from '../chunk-options.ts'
 import { command, type Invocation } from '../command.ts'
 import { featureOptions } from '../feature-options.ts'
@@ -68,6 +69,7 @@ async function chunked(invocation: Making, kind: 'blob' | 'tree', features: bigi
   const sizes = chosenSizes(values)
   const { compression, concurrency } = values
   const saving = { ...(await connection(invocation)), stdout: outputStream(terminal) }
+  await checkIndexTarget(index, saving)
   await using store = await openTarget(invocation, index)
   const { digest, stats } = await withProgress(invocation, 'make', (onProgress) => {
     const making: MakeOptions = { features, sizes, compression, concurrency, saving, signal, onProgress }
