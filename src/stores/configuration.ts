@@ -78,6 +78,7 @@ function parseConfiguration(file: string, text: string): File {
     // The parser's own words quote the text, which may hold a secret.
     throw new OptionError(file, 'is not JSON')
   }
+  if (Array.isArray(value)) throw new OptionError(file, 'is no object')
   const parsed = v.safeParse(File, value)
   if (parsed.success) return parsed.output
   const [issue] = parsed.issues
