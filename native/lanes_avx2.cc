@@ -3,9 +3,6 @@
 #include <immintrin.h>
 
 #include "lane_digests.hh"
-#include "lanes.hh"
-#include "sha256.hh"
-#include "sha512.hh"
 
 #define LANE_TARGET target("avx2")
 #define LANE_FN __attribute__((LANE_TARGET, always_inline)) static inline
@@ -28,6 +25,7 @@ LANE_FN __m256i rowOf(const std::uint8_t* data, __m256i swap) {
 /** One 64-bit word of each of four lanes. */
 struct Words64 {
   static constexpr std::size_t kWidth = 4;
+  static constexpr std::size_t kWorthwhile = 4;
   __m256i x;
 
   LANE_FN Words64 load(const std::uint64_t* words) {
@@ -70,6 +68,7 @@ struct Words64 {
 /** One 32-bit word of each of eight lanes. */
 struct Words32 {
   static constexpr std::size_t kWidth = 8;
+  static constexpr std::size_t kWorthwhile = 5;
   __m256i x;
 
   LANE_FN Words32 load(const std::uint32_t* words) {
@@ -119,40 +118,14 @@ struct Words32 {
   }
 };
 
-struct Sha512Engine {
-  using Word = std::uint64_t;
-  static constexpr std::size_t kWidth = Words64::kWidth;
-  static constexpr std::size_t kWorthwhile = 4;
-  static constexpr const Word* kInitial = cairn::kSha512_256Initial;
-  __attribute__((LANE_TARGET, noinline)) static void compress(Word (*state)[kWidth], const std::uint8_t* const* data,
-                                                              std::size_t blocks) {
-    stirLanes<Sha512, Words64>(state, data, blocks);
-  }
-  static void compressOne(Word* state, const std::uint8_t* data, std::size_t blocks) {
-    cairn::sha512Blocks(state, data, blocks);
-  }
-};
-
-struct Sha256Engine {
-  using Word = std::uint32_t;
-  static constexpr std::size_t kWidth = Words32::kWidth;
-  static constexpr std::size_t kWorthwhile = 5;
-  static constexpr const Word* kInitial = cairn::kSha256Initial;
-  __attribute__((LANE_TARGET, noinline)) static void compress(Word (*state)[kWidth], const std::uint8_t* const* data,
-                                                              std::size_t blocks) {
-    stirLanes<Sha256, Words32>(state, data, blocks);
-  }
-  static void compressOne(Word* state, const std::uint8_t* data, std::size_t blocks) {
-    cairn::sha256Blocks(state, data, blocks);
-  }
-};
-
 }  // namespace
+
+#include "lane_engines.hh"
 
 namespace cairn {
 
-void sha512InAvx2(std::span<const Bytes> inputs, Digest* digests) { LaneDigester<Sha512Engine>::run(inputs, digests); }
-void sha256InAvx2(std::span<const Bytes> inputs, Digest* digests) { LaneDigester<Sha256Engine>::run(inputs, digests); }
+void sha512InAvx2(std::span<const Bytes> inputs, Digest* digests) { Sha512Lanes::run(inputs, digests); }
+void sha256InAvx2(std::span<const Bytes> inputs, Digest* digests) { Sha256Lanes::run(inputs, digests); }
 
 }  // namespace cairn
 

@@ -1,4 +1,4 @@
-import { signalForMany } from '../chunking/signal-for-many.ts'
+import { signalForMany } from '../many-listeners.ts'
 import type { ReadOptions } from '../read-options.ts'
 
 /**

@@ -1,5 +1,6 @@
 import { Cursor } from '../formats/cursor.ts'
 import { decodeElementHeader, ELEMENT_HEADER_SIZE } from '../formats/element-types.ts'
+import { raceAbort } from '../race-abort.ts'
 
 /** The first ENTRY begins with them. */
 const NEEDED = ELEMENT_HEADER_SIZE + 8
@@ -42,7 +43,7 @@ export class PeekedStream implements AsyncIterable<Uint8Array>, AsyncDisposable 
     const held: Uint8Array[] = []
     try {
       for (let length = 0; length < NEEDED;) {
-        const { done, value } = await leavable(pieces.next(), signal)
+        const { done, value } = await raceAbort(pieces.next(), signal)
         if (done === true) break
         held.push(value)
         length += value.length
@@ -80,14 +81,4 @@ async function leave(pieces: AsyncIterator<Uint8Array>, signal: AbortSignal | un
   const left = pieces.return?.()
   if (signal?.aborted === true) left?.catch(() => undefined)
   else await left
-}
-
-async function leavable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason as Error)
-    if (signal.aborted) abort()
-    signal.addEventListener('abort', abort, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
-  })
 }

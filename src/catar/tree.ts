@@ -1,6 +1,7 @@
 import { FormatError, PathKindError, PathMissingError } from '../errors.ts'
 import type { ReadOptions } from '../read-options.ts'
 import type { RandomReader } from '../reader/random-reader.ts'
+import { SingleFlight } from '../single-flight.ts'
 import { BoundedMap } from './bounded-map.ts'
 import { decodeArchive, DEEPEST } from './decoder.ts'
 import {
@@ -19,7 +20,6 @@ import { decodeHead, type Head } from './head.ts'
 import { readChild, readChildren } from './lookup.ts'
 import { equalNames, joinPath, pathFromBytes, splitPath } from './names.ts'
 import type { Rules } from './rules.ts'
-import { SharedWork } from './shared-work.ts'
 
 /** The inode of the root. Every node's inode is the offset of its ENTRY plus one: the same in every mount of an archive. */
 export const ROOT = 1
@@ -56,8 +56,8 @@ export class CatarTree {
   readonly #directories = new BoundedMap<number, Directory>(TABLES_BUDGET)
   /** Directories that could not be walked either. */
   readonly #failed = new BoundedMap<number, FormatError>(1000)
-  readonly #loads = new SharedWork<number, Directory>()
-  readonly #walks = new SharedWork<number, Directory>()
+  readonly #loads = new SingleFlight<number, Directory>()
+  readonly #walks = new SingleFlight<number, Directory>()
 
   private constructor(reader: RandomReader, root: DirectoryEntry, body: number, rules: Rules) {
     this.#reader = reader

@@ -1,3 +1,4 @@
+import { raceAbort } from '../race-abort.ts'
 import type { ReadOptions } from '../read-options.ts'
 import type { RandomReader } from '../reader/random-reader.ts'
 
@@ -71,7 +72,8 @@ export class StreamWindow implements Window {
   #start = 0
   #end = 0
   #ended = false
-  #aborted = false
+  /** The stream owes a piece. */
+  #asking = false
 
   constructor(pieces: AsyncIterable<Uint8Array>) {
     this.#pieces = pieces[Symbol.asyncIterator]()
@@ -117,32 +119,22 @@ export class StreamWindow implements Window {
   /** Lets go of the stream. Does not wait for a piece that was being asked for when the caller left. */
   async close(): Promise<void> {
     const left = this.#pieces.return?.()
-    if (this.#aborted) left?.catch(() => {})
+    if (this.#asking) left?.catch(() => {})
     else await left
   }
 
   async #next(signal: AbortSignal | undefined): Promise<Uint8Array | undefined> {
     signal?.throwIfAborted()
     if (this.#ended) return undefined
-    const { done, value } = await this.#leavable(this.#pieces.next(), signal)
+    this.#asking = true
+    const { done, value } = await raceAbort(this.#pieces.next(), signal)
+    this.#asking = false
     if (done === true) {
       this.#ended = true
       return undefined
     }
     this.#end += value.length
     return value
-  }
-
-  #leavable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-    if (signal === undefined) return promise
-    return new Promise((resolve, reject) => {
-      const leave = (): void => {
-        this.#aborted = true
-        reject(signal.reason as Error)
-      }
-      signal.addEventListener('abort', leave, { once: true })
-      promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave))
-    })
   }
 }
 

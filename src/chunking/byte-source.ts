@@ -1,3 +1,4 @@
+import { raceAbort } from '../race-abort.ts'
 import type { ReadOptions } from '../read-options.ts'
 
 /** A long run of bytes that is taken in order, straight into memory that somebody else owns. */
@@ -23,7 +24,7 @@ export function streamSource(
 
   const next = async () => {
     waiting = true
-    const { done, value } = await orAbort(iterator.next(), signal)
+    const { done, value } = await raceAbort(iterator.next(), signal)
     waiting = false
     if (done === true) ended = true
     else left = value
@@ -52,14 +53,4 @@ export function streamSource(
       if (!waiting) await closed
     }
   }
-}
-
-function orAbort<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise
-  return new Promise((resolve, reject) => {
-    const leave = () => reject(signal.reason)
-    if (signal.aborted) leave()
-    signal.addEventListener('abort', leave, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave))
-  })
 }

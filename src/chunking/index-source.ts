@@ -4,7 +4,7 @@ import type { IndexTable } from '../formats/index-table.ts'
 import { native, type ChunkSizes } from '../native/binding.ts'
 import type { ProgressOptions, ReadOptions } from '../read-options.ts'
 import type { ByteSource } from './byte-source.ts'
-import { signalForMany } from './signal-for-many.ts'
+import { signalForMany } from '../many-listeners.ts'
 import { chunkBatches, type ChunkBatch, type PlainRun } from './chunk-batches.ts'
 
 export interface IndexSourceOptions extends ReadOptions, ProgressOptions {

@@ -1,4 +1,4 @@
-import { manyMayListen } from './single-flight.ts'
+import { manyMayListen } from '../many-listeners.ts'
 
 /** Someone who wants a chunk before anyone has asked for it, and waits for a turn. */
 interface Waiter<K> {

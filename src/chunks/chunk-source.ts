@@ -8,7 +8,7 @@ import { ChunkCache, type ResidencyObserver } from './chunk-cache.ts'
 import { decodeStored, namingDigest } from './decode-stored.ts'
 import { isZeroChunk, zeroBytes } from './null-chunk.ts'
 import { Pace } from './pace.ts'
-import { SingleFlight } from './single-flight.ts'
+import { SingleFlight } from '../single-flight.ts'
 import type { CachedSource, ChunkReadOptions } from './source.ts'
 
 export interface ChunkSourceOptions {

@@ -4,6 +4,7 @@ import { type FileHandle, open, rename, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { FileError, FormatError, IndexMissingError, SourceChangedError } from '../errors.ts'
 import { checkIndexTail, decodeIndexHeader, INDEX_HEADER_SIZE, INDEX_TAIL_SIZE } from '../formats/index-file.ts'
+import { syncDirectory } from '../sync-directory.ts'
 import { checkFirstRows, MOST_INDEX_BYTES, tooLarge } from './index-bytes.ts'
 import type { PutIndexOptions } from './index-store.ts'
 import { readPiped } from './piped-index.ts'
@@ -125,18 +126,6 @@ async function writeInto(
     if (flags === 'wx') await file.sync()
   } finally {
     await file.close()
-  }
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r')
-  try {
-    await directory.sync()
-  } catch (error) {
-    // Some network file systems cannot sync a directory, and need not.
-    if ((error as NodeJS.ErrnoException).code !== 'EINVAL') throw error
-  } finally {
-    await directory.close()
   }
 }
 

@@ -1,5 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { decodeIndexHeader, INDEX_HEADER_SIZE } from '../formats/index-file.ts'
+import { abortable } from '../race-abort.ts'
 import { checkFirstRows, MOST_INDEX_BYTES, tooLarge } from './index-bytes.ts'
 
 /** Copied before others get their turn: well below a millisecond. */
@@ -41,30 +42,4 @@ async function together(pieces: readonly Uint8Array[], size: number): Promise<Ui
     await turn()
   }
   return whole
-}
-
-/** The same pieces, ended by the signal's reason also while the next one is waited for. */
-async function* abortable<T>(
-  pieces: AsyncIterable<T>,
-  signal: AbortSignal | undefined
-): AsyncGenerator<T, void, undefined> {
-  signal?.throwIfAborted()
-  const iterator = pieces[Symbol.asyncIterator]()
-  let leave = () => {}
-  const left = new Promise<never>((_, reject) => {
-    leave = () => reject(signal?.reason)
-    signal?.addEventListener('abort', leave, { once: true })
-  })
-  left.catch(() => {})
-  try {
-    for (;;) {
-      const next = await Promise.race([iterator.next(), left])
-      if (next.done) return
-      yield next.value
-    }
-  } finally {
-    signal?.removeEventListener('abort', leave)
-    if (signal?.aborted) void iterator.return?.()
-    else await iterator.return?.()
-  }
 }

@@ -1,4 +1,5 @@
-import { setMaxListeners } from 'node:events'
+import { manyMayListen } from '../many-listeners.ts'
+import { raceAbort } from '../race-abort.ts'
 import { around } from './around.ts'
 import type { Filesystem } from './filesystem.ts'
 
@@ -42,7 +43,7 @@ export function withDeadline(filesystem: Filesystem, milliseconds: number): File
     const leave = () => request.abort.abort(signal?.reason)
     signal?.addEventListener('abort', leave, { once: true })
     // A read of many small chunks waits for each of them, and all of them listen.
-    setMaxListeners(0, request.abort.signal)
+    manyMayListen(request.abort.signal)
     running.add(request)
     watch()
     try {
@@ -53,13 +54,5 @@ export function withDeadline(filesystem: Filesystem, milliseconds: number): File
       if (running.size === 0) timer?.unref()
       signal?.removeEventListener('abort', leave)
     }
-  })
-}
-
-function raceAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const leave = () => reject(signal.reason)
-    signal.addEventListener('abort', leave, { once: true })
-    promise.then(resolve, reject)
   })
 }

@@ -1,6 +1,6 @@
-import { setMaxListeners } from 'node:events'
 import { stat } from 'node:fs/promises'
 import { MountRefusedError } from '../errors.ts'
+import { manyMayListen } from '../many-listeners.ts'
 import { withDeadline } from './deadline.ts'
 import { erofs, imageOf, startErofs } from './erofs.ts'
 import { guardUntil } from './exit-guard.ts'
@@ -67,7 +67,7 @@ export async function mount(filesystem: Filesystem, path: string, options: Mount
 
   const report = options.report ?? new Problems((line) => process.stderr.write(`${line}\n`)).request
   const hurry = new AbortController()
-  setMaxListeners(0, hurry.signal)
+  manyMayListen(hurry.signal)
   const served = layered(filesystem, options, report, hurry.signal)
   const carried = { source, allowOther, defaultPermissions, report }
   const attended = async ({ serving, transport }: Started): Promise<Attended> => {

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { SingleFlight } from '../chunks/single-flight.ts'
+import { SingleFlight } from '../single-flight.ts'
 import { CairnError, ChunkCorruptError, ChunkMissingError, StoreUnavailableError } from '../errors.ts'
 import type { ChunkId } from '../formats/chunk-id.ts'
 import { readResident } from '../native/resident.ts'

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { SingleFlight } from '../chunks/single-flight.ts'
+import { SingleFlight } from '../single-flight.ts'
 import { CairnError, FormatError, IndexMissingError, StoreUnavailableError } from '../errors.ts'
 import { decodeIndexBytes } from '../indexes/index-bytes.ts'
 import {

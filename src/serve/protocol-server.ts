@@ -9,6 +9,7 @@ import {
   MOST_CHUNK_DATA,
   SERVICE
 } from '../formats/protocol.ts'
+import { abortable } from '../race-abort.ts'
 import type { ReadOptions } from '../read-options.ts'
 import type { ChunkStore } from '../stores/store.ts'
 import { RequestQueue } from './request-queue.ts'
@@ -160,24 +161,4 @@ class Sender {
 function isClosedPipe(error: unknown): boolean {
   const { code, errno } = error as { code?: unknown; errno?: unknown }
   return [code, errno].some((name) => name === 'EPIPE' || name === 'ECONNRESET')
-}
-
-async function* abortable(pieces: AsyncIterable<Uint8Array>, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-  const iterator = pieces[Symbol.asyncIterator]()
-  let leave = () => {}
-  const left = new Promise<never>((_, reject) => {
-    leave = () => reject(signal.reason as Error)
-    signal.addEventListener('abort', leave, { once: true })
-  })
-  left.catch(() => {})
-  try {
-    for (;;) {
-      const next = await Promise.race([iterator.next(), left])
-      if (next.done) return
-      yield next.value
-    }
-  } finally {
-    signal.removeEventListener('abort', leave)
-    void iterator.return?.()
-  }
 }

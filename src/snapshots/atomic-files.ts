@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { type FileHandle, link, lstat, mkdir, open, rename, rm, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { FileError } from '../errors.ts'
+import { syncDirectory } from '../sync-directory.ts'
 import { ConflictError } from './errors.ts'
 import { beforeStep } from './steps.ts'
 
@@ -105,19 +106,6 @@ export async function makeDirectory(path: string, mode = 0o700): Promise<string 
     beforeStep(`mkdir ${basename(path)}`)
     return await mkdir(path, { recursive: true, mode })
   })
-}
-
-/** Makes names that were added to or removed from a directory durable. */
-export async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r')
-  try {
-    await directory.sync()
-  } catch (error) {
-    // Some network file systems cannot sync a directory, and need not.
-    if ((error as NodeJS.ErrnoException).code !== 'EINVAL') throw error
-  } finally {
-    await directory.close()
-  }
 }
 
 /** Adds a line to a file that only grows; it is on disk when this resolves. */

@@ -3,7 +3,8 @@
 
 import { lstat, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { ignoreAbsent, isThere, makeDirectory, naming, syncDirectory } from './atomic-files.ts'
+import { syncDirectory } from '../sync-directory.ts'
+import { ignoreAbsent, isThere, makeDirectory, naming } from './atomic-files.ts'
 import type { Inode, RestoreStep } from './restore-journal.ts'
 import { beforeStep } from './steps.ts'
 import { systemFiles } from './system-files.ts'

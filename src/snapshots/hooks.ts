@@ -1,6 +1,7 @@
 import { open, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { appendDurably, ignoreAbsent, naming, removeDurably, syncDirectory } from './atomic-files.ts'
+import { syncDirectory } from '../sync-directory.ts'
+import { appendDurably, ignoreAbsent, naming, removeDurably } from './atomic-files.ts'
 import { SourceFailedError } from './errors.ts'
 import { canonicalJson } from './canonical-json.ts'
 import type { Lease } from './leases.ts'

@@ -8,7 +8,8 @@ import { chunkIdFromBytes, type ChunkId } from '../formats/chunk-id.ts'
 import type { IndexTable } from '../formats/index-table.ts'
 import type { ReadOptions } from '../read-options.ts'
 import { isLocated, type ChunkFile, type WritableStore } from '../stores/store.ts'
-import { ignoreAbsent, syncDirectory } from './atomic-files.ts'
+import { syncDirectory } from '../sync-directory.ts'
+import { ignoreAbsent } from './atomic-files.ts'
 import { beforeStep } from './steps.ts'
 
 export interface SettleOptions extends ReadOptions {

@@ -1,7 +1,8 @@
 import { type FileHandle, open, rename, unlink } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import type { ReadOptions } from '../../read-options.ts'
-import { naming, syncDirectory, temporaryBeside } from '../atomic-files.ts'
+import { syncDirectory } from '../../sync-directory.ts'
+import { naming, temporaryBeside } from '../atomic-files.ts'
 import { beforeStep } from '../steps.ts'
 import { inBlocks } from './in-blocks.ts'
 

@@ -1,5 +1,5 @@
 import test from 'ava'
-import { SingleFlight } from '../../src/chunks/single-flight.ts'
+import { SingleFlight } from '../src/single-flight.ts'
 
 /** Work whose every run is ended by hand. */
 function controlled() {

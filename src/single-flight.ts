@@ -1,4 +1,4 @@
-import { setMaxListeners } from 'node:events'
+import { raceAbort } from './race-abort.ts'
 
 /** One call that is under way, and how many wait for it. */
 interface Flight<T> {
@@ -57,21 +57,4 @@ export class SingleFlight<K, T> {
   #forget(key: K, flight: Flight<T>): boolean {
     return this.#flights.get(key) === flight && this.#flights.delete(key)
   }
-}
-
-/** Settles as `promise` does, or rejects with the signal's reason, whichever is first. */
-export function raceAbort<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise
-  return new Promise((resolve, reject) => {
-    const leave = () => reject(signal.reason)
-    if (signal.aborted) return leave()
-    manyMayListen(signal)
-    signal.addEventListener('abort', leave, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave))
-  })
-}
-
-/** Node takes more than ten listeners for a leak; one reader may well wait for a hundred chunks. */
-export function manyMayListen(signal: AbortSignal): void {
-  setMaxListeners(0, signal)
 }
