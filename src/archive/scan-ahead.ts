@@ -1,3 +1,4 @@
+import { DEEPEST_FOR_CASYNC } from '../catar/decoder.ts'
 import { EXCLUDE_FILE, EXCLUDE_NODUMP, EXCLUDE_SUBMOUNTS, FEATURES } from '../formats/feature-flags.ts'
 import { SourceChangedError, SourceRefusedError } from '../errors.ts'
 import { nativeFiles, WANTS } from '../native/files.ts'
@@ -10,9 +11,6 @@ import { isNativeFileError, pathOf, SourceDirectory, sourceError, type SourcePla
 /** Directories scanned before their turn: enough to keep four threads busy, few enough to hold open. */
 const AHEAD = 24
 const MOST_OPEN = 64
-
-/** What casync reads at most, the root counted. */
-const DEEPEST = 64
 
 const TYPE = { directory: 0o040000, file: 0o100000, symlink: 0o120000, block: 0o060000, character: 0o020000 } as const
 const TYPE_FEATURES = new Map<number, bigint>([
@@ -101,12 +99,6 @@ export class ScanAhead {
 
   async #scan(planned: Planned): Promise<SourceDirectory | undefined> {
     try {
-      if (planned.depth > DEEPEST) {
-        throw new SourceRefusedError(
-          pathOf(planned),
-          `is more than ${DEEPEST} directories deep, which no casync can read`
-        )
-      }
       const directory = await this.#read(planned)
       if (directory !== undefined) this.#plan(planned, directory)
       queueMicrotask(() => this.#startAhead())
@@ -138,6 +130,10 @@ export class ScanAhead {
       }
       const rules = this.#rulesIn(planned, scan)
       const kept = this.#keptRows(scan, rules)
+      if (planned.depth === DEEPEST_FOR_CASYNC && kept.length > 0) {
+        const path = pathOf(planned, scan.nameAt(kept[0]!))
+        throw new SourceRefusedError(path, `lies in ${DEEPEST_FOR_CASYNC} directories, which no casync can read`)
+      }
       await learnOwners(scan, this.#features, this.#owners)
       return new SourceDirectory(planned, answer.descriptor, scan, rules, kept)
     } catch (error) {

@@ -14,7 +14,7 @@ import { RandomWindow, StreamWindow, type Window } from './window.ts'
 export const DEEPEST = 2048
 /** Deep trees may exceed what one path may have, but not by much. */
 const LONGEST_PATH = 64 * 1024
-/** casync neither writes nor reads directories nested deeper, counting the root. */
+/** casync neither writes nor reads nodes nested deeper, counting the root and the node. */
 export const DEEPEST_FOR_CASYNC = 64
 
 const GOODBYE_TAIL_SIZE = 24

@@ -95,7 +95,9 @@ function piped({ terminal }: Opening, index: string): { stdin?: Readable } {
 
 /** Standard output for those who write to streams. */
 export function outputStream(terminal: Terminal): Writable {
-  return new Writable({
+  const stream = new Writable({
     write: (bytes: Uint8Array, _, done) => void terminal.out(bytes).then(() => done(), done)
   })
+  // The error also reaches whoever waits for the write; without a listener it would end the process instead.
+  return stream.on('error', () => {})
 }

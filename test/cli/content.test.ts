@@ -229,6 +229,14 @@ test('make takes standard input and writes to standard output', async (t) => {
   t.regex(err, /^[0-9a-f]{64}\n$/)
 })
 
+test('make whose standard output takes nothing ends with 1 and says so, which used to end the process', async (t) => {
+  const terminal = new FakeTerminal([zeroRuns()])
+  terminal.broken = 'ENOSPC'
+  const { code, err } = await cairnOn(terminal, 'make', '-', '-', '-s', join(await scratch(t), 'store'))
+  t.is(code, 1)
+  t.is(err.match(/standard output/g)?.length, 1)
+})
+
 test('make of a directory gives an index or an archive that digest agrees with', async (t) => {
   const directory = await scratch(t)
   const source = join(directory, 'source')

@@ -170,15 +170,23 @@ withCasync('mounts below the tree are archived, or left out, as casync does', as
   }
 })
 
-withCasync('a tree that is too deep for casync is refused as casync does, one level less is not', async (t) => {
-  await using own = await temporaryFolder()
-  const nested = (levels: number): string => `for i in $(seq ${levels}); do mkdir d; cd d; done`
-  await script(own.path, `mkdir fits deeper; (cd fits; ${nested(63)}); (cd deeper; ${nested(64)})`)
-  const theirs = await madeByCasync(own.at('fits'), own.at('fits.catar'))
-  t.is(firstDifference(await packed(own.at('fits')), theirs), undefined)
-  await t.throwsAsync(command('casync', 'make', own.at('deeper.catar'), own.at('deeper')))
-  await t.throwsAsync(packed(own.at('deeper')), { code: 'SOURCE_REFUSED', message: /more than 64 directories deep/ })
-})
+withCasync(
+  'a tree that is too deep for casync is refused as casync does, also where only a file is (which used to be archived)',
+  async (t) => {
+    await using own = await temporaryFolder()
+    const nested = (levels: number): string => `for i in $(seq ${levels}); do mkdir d; cd d; done`
+    await script(
+      own.path,
+      `mkdir fits deeper file; (cd fits; ${nested(63)}); (cd deeper; ${nested(64)}); (cd file; ${nested(63)}; touch f)`
+    )
+    const theirs = await madeByCasync(own.at('fits'), own.at('fits.catar'))
+    t.is(firstDifference(await packed(own.at('fits')), theirs), undefined)
+    for (const name of ['deeper', 'file']) {
+      await t.throwsAsync(command('casync', 'make', own.at('refused.catar'), own.at(name)))
+      await t.throwsAsync(packed(own.at(name)), { code: 'SOURCE_REFUSED', message: /[df] lies in 64 directories/ })
+    }
+  }
+)
 
 withCasync('exclude files mean what they mean to casync', async (t) => {
   await using own = await temporaryFolder()
