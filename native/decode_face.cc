@@ -2,6 +2,7 @@
 #include "decode.hh"
 #include "faces.hh"
 #include "parse.hh"
+#include "residents_face.hh"
 
 namespace cairn {
 
@@ -53,6 +54,15 @@ class DecodeCall final : public CallOf<DecodeJob> {
     return true;
   }
 
+  /** `into` of the options: chunks stay there, and JavaScript hears of their sizes. */
+  bool parseResidents(Napi::Value options) {
+    const Napi::Value into = options.IsObject() ? options.As<Napi::Object>().Get("into") : Napi::Value();
+    if (into.IsEmpty() || into.IsUndefined()) return true;
+    residents_ = ResidentsFace::of(into);
+    if (!residents_) return misuse(Env(), "chunks are decoded into ResidentChunks"), false;
+    return true;
+  }
+
   bool parseTarget(Napi::Value fd, const std::vector<std::uint64_t>& positions, Napi::Value options) {
     if (!parseFile(fd, file_)) return false;
     const bool sparse = options.IsObject() && options.As<Napi::Object>().Get("sparse").ToBoolean();
@@ -79,13 +89,15 @@ class DecodeCall final : public CallOf<DecodeJob> {
   Napi::Value one(Core& core, DecodeJob& job) {
     if (!job.done()) return cancelled(Env());
     if (job.failure) return errorFrom(Env(), job.failure);
-    if (use_ == Use::take) return toUint8Array(core, Env(), std::move(job.plain));
+    if (residents_) residents_->publish({job.expected.id}, std::move(job.plain));
+    else if (use_ == Use::take) return toUint8Array(core, Env(), std::move(job.plain));
     return Napi::Number::New(Env(), double(job.size));
   }
 
   const Use use_;
   const bool batch_;
   std::shared_ptr<OpenFile> file_;
+  std::shared_ptr<Residents> residents_;
 };
 
 template <Use use>
@@ -111,6 +123,9 @@ Napi::Value many(const Napi::CallbackInfo& info) {
   for (std::uint32_t i = 0; i < count; i += 1) {
     Napi::HandleScope scope(info.Env());
     if (!call->parse(i, sources.Get(i), expecteds.Get(i))) return undefined;
+  }
+  if constexpr (use == Use::take) {
+    if (!call->parseResidents(info[2])) return undefined;
   }
   if constexpr (use != Use::write) return begin(std::move(call), info[2]);
   std::vector<std::uint64_t> positions;

@@ -52,12 +52,10 @@ bool lives(std::uint32_t pid) {
 
 }  // namespace
 
-Session::Session(int descriptor, const SessionOptions& options, std::shared_ptr<Residents> residents,
-                 std::function<bool()> wake)
+Session::Session(int descriptor, const SessionOptions& options, std::function<bool()> wake)
     : options_(options),
       descriptor_(descriptor),
       known_(options.maxBytes),
-      contents_(std::move(residents)),
       runs_(options.tellEvery),
       outbox_(std::move(wake)) {}
 

@@ -44,8 +44,7 @@ struct SessionOptions {
 class Session {
  public:
   /** The descriptor is the session's from here on. `wake`: see Outbox. */
-  Session(int descriptor, const SessionOptions& options, std::shared_ptr<Residents> residents,
-          std::function<bool()> wake);
+  Session(int descriptor, const SessionOptions& options, std::function<bool()> wake);
   /** Stops where it has not ended. */
   ~Session();
 
@@ -75,6 +74,8 @@ class Session {
                   Milliseconds valid);
   /** Answers read. `pieces[0]` is left free. */
   void answerRead(std::uint64_t ticket, std::vector<iovec>& pieces);
+  /** Answers read from what is in memory; false where not all of it is, and the request waits on. */
+  bool answerResident(std::uint64_t ticket);
   void answerStatistics(std::uint64_t ticket, std::uint64_t bytes, std::uint64_t files);
   /** Answers anything. ENOENT for a lookup and ENODATA for an xattr are certain, and remembered that long. */
   void answerError(std::uint64_t ticket, int error, Milliseconds valid);

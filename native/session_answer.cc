@@ -63,6 +63,19 @@ void Session::answerRead(std::uint64_t ticket, std::vector<iovec>& pieces) {
   sendGathered(flight->descriptor, flight->unique, pieces, length);
 }
 
+bool Session::answerResident(std::uint64_t ticket) {
+  const auto flight = flights_.look(ticket);
+  if (!flight) return true;
+  Node node;
+  if (findNode(flight->node, node) != Found::yes || flight->offset >= node.attributes.size) return false;
+  Borrowed borrowed;
+  borrowed.pieces.emplace_back();
+  const std::uint64_t length = std::min<std::uint64_t>(flight->size, node.attributes.size - flight->offset);
+  if (!contents_.borrow(node, flight->offset, length, borrowed)) return false;
+  if (flights_.take(ticket)) sendGathered(flight->descriptor, flight->unique, borrowed.pieces, borrowed.length);
+  return true;
+}
+
 void Session::answerStatistics(std::uint64_t ticket, std::uint64_t bytes, std::uint64_t files) {
   const auto flight = flights_.take(ticket);
   if (!flight) return;

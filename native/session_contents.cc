@@ -27,9 +27,9 @@ const std::uint8_t* PiecedFile::memoryAt(std::uint64_t from, std::uint64_t lengt
   return memory_ + from;
 }
 
-std::uint32_t Contents::addTable(IndexRows rows) {
+std::uint32_t Contents::addTable(IndexRows rows, std::shared_ptr<Residents> residents) {
   std::unique_lock lock(mutex_);
-  tables_.push_back(std::make_unique<const IndexRows>(std::move(rows)));
+  tables_.push_back({std::move(rows), std::move(residents)});
   return static_cast<std::uint32_t>(tables_.size() - 1);
 }
 
@@ -47,7 +47,8 @@ bool Contents::borrow(const Node& node, std::uint64_t offset, std::uint64_t leng
   std::shared_lock lock(mutex_);
   if (node.table < tables_.size()) {
     if (node.start > ~offset) return false;
-    return residents_->borrow(*tables_[node.table], node.start + offset, length, borrowed);
+    const Table& table = tables_[node.table];
+    return table.residents->borrow(table.rows, node.start + offset, length, borrowed);
   }
   const auto found = files_.find(node.attributes.inode);
   return found != files_.end() && borrowFile(found->second, offset, length, borrowed);
@@ -65,7 +66,8 @@ bool Contents::borrowFile(const PiecedFile& file, std::uint64_t offset, std::uin
       borrowed.add(memory, static_cast<std::size_t>(piece.length));
     } else {
       if (piece.source >= tables_.size()) return false;
-      if (!residents_->borrow(*tables_[piece.source], piece.from, piece.length, borrowed)) return false;
+      const Table& table = tables_[piece.source];
+      if (!table.residents->borrow(table.rows, piece.from, piece.length, borrowed)) return false;
     }
     offset += piece.length;
     length -= piece.length;
@@ -77,15 +79,15 @@ int Contents::seek(const Node& node, std::uint64_t offset, bool hole, std::uint6
   const std::uint64_t size = node.attributes.size;
   if (offset >= size) return ENXIO;
   std::shared_lock lock(mutex_);
-  if (node.table >= tables_.size() || !residents_->knowsZeros() || node.start > ~size) {
+  if (node.table >= tables_.size() || !tables_[node.table].residents->knowsZeros() || node.start > ~size) {
     found = hole ? size : offset;
     return 0;
   }
-  const IndexRows& index = *tables_[node.table];
+  const auto& [index, residents] = tables_[node.table];
   const std::uint64_t end = node.start + size;
   std::uint64_t position = node.start + offset;
   for (std::size_t row = index.find(position); row < index.count() && position < end; row += 1) {
-    if (residents_->isZeros(index, row) == hole) {
+    if (residents->isZeros(index, row) == hole) {
       found = position - node.start;
       return 0;
     }

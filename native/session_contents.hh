@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "session_answers.hh"
-#include "session_residents.hh"
+#include "residents.hh"
 
 namespace cairn {
 
@@ -46,9 +46,8 @@ class PiecedFile {
 /** Safe from every thread. What was added stays until the end: memory it points into must live as long. */
 class Contents {
  public:
-  explicit Contents(std::shared_ptr<Residents> residents) : residents_(std::move(residents)) {}
-
-  std::uint32_t addTable(IndexRows rows);
+  /** An index, and where those of its chunks are that are in memory. */
+  std::uint32_t addTable(IndexRows rows, std::shared_ptr<Residents> residents);
   void addFile(std::uint64_t inode, PiecedFile file);
 
   /** Whether this node's bytes could ever be served from here. */
@@ -62,9 +61,13 @@ class Contents {
  private:
   bool borrowFile(const PiecedFile& file, std::uint64_t offset, std::uint64_t length, Borrowed& borrowed);
 
-  const std::shared_ptr<Residents> residents_;
+  struct Table {
+    IndexRows rows;
+    std::shared_ptr<Residents> residents;
+  };
+
   std::shared_mutex mutex_;
-  std::vector<std::unique_ptr<const IndexRows>> tables_;
+  std::vector<Table> tables_;
   std::unordered_map<std::uint64_t, PiecedFile> files_;
 };
 

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "faces.hh"
+#include "residents_face.hh"
 
 namespace cairn {
 
@@ -62,6 +63,7 @@ Napi::Function SessionFace::define(Napi::Env env) {
                       InstanceMethod("answerText", &SessionFace::answerText),
                       InstanceMethod("answerList", &SessionFace::answerList),
                       InstanceMethod("answerRead", &SessionFace::answerRead),
+                      InstanceMethod("answerResident", &SessionFace::answerResident),
                       InstanceMethod("answerStatistics", &SessionFace::answerStatistics),
                       InstanceMethod("answerError", &SessionFace::answerError),
                       InstanceMethod("learn", &SessionFace::learn),
@@ -90,13 +92,6 @@ void SessionFace::start(const Attached& attached, const Opening& opening, Napi::
   held_.push_back(Napi::Persistent(numbers.As<Napi::Object>()));
   held_.push_back(Napi::Persistent(names.As<Napi::Object>()));
 
-  auto residents = std::make_shared<Residents>();
-  if (hears.Get("residents").IsObject()) {
-    const auto object = hears.Get("residents").As<Napi::Object>();
-    residents = ResidentsFace::Unwrap(object)->residents;
-    held_.push_back(Napi::Persistent(object));
-  }
-
   // It is what keeps the process alive while the mount is there, and this object: a wake-up that was posted before the
   // end comes after it.
   napi_create_threadsafe_function(
@@ -104,11 +99,9 @@ void SessionFace::start(const Attached& attached, const Opening& opening, Napi::
       [](napi_env, void* face, void*) { static_cast<SessionFace*>(face)->Unref(); }, this, wake, &waker_);
   napi_add_env_cleanup_hook(env, environmentEnds, this);
   Ref();
-  session_ = std::make_unique<Session>(attached.descriptor, opening.options, std::move(residents),
-                                       [waker = waker_] {
-                                         return napi_call_threadsafe_function(waker, nullptr, napi_tsfn_nonblocking) ==
-                                                napi_ok;
-                                       });
+  session_ = std::make_unique<Session>(attached.descriptor, opening.options, [waker = waker_] {
+    return napi_call_threadsafe_function(waker, nullptr, napi_tsfn_nonblocking) == napi_ok;
+  });
   session_->start();
 }
 

@@ -10,23 +10,6 @@
 
 namespace cairn {
 
-/** The chunks in memory, as `new ResidentChunks()`; any number of sessions may be told of one. */
-class ResidentsFace final : public Napi::ObjectWrap<ResidentsFace> {
- public:
-  static Napi::Function define(Napi::Env env);
-  explicit ResidentsFace(const Napi::CallbackInfo& call)
-      : ObjectWrap(call), residents(std::make_shared<Residents>()) {}
-
-  const std::shared_ptr<Residents> residents;
-
- private:
-  Napi::Value publish(const Napi::CallbackInfo& call);
-  Napi::Value publishZeros(const Napi::CallbackInfo& call);
-  Napi::Value withdraw(const Napi::CallbackInfo& call);
-  Napi::Value takeUsed(const Napi::CallbackInfo& call);
-  Napi::Value count(const Napi::CallbackInfo& call);
-};
-
 /** A session, and the one JavaScript function that hears of what it cannot answer. */
 class SessionFace final : public Napi::ObjectWrap<SessionFace> {
  public:
@@ -34,7 +17,7 @@ class SessionFace final : public Napi::ObjectWrap<SessionFace> {
   explicit SessionFace(const Napi::CallbackInfo& call) : ObjectWrap(call) {}
   ~SessionFace() override;
 
-  /** `hears` is the object JavaScript opened it with: `handler(count)`, `numbers`, `names`, `residents`. */
+  /** `hears` is the object JavaScript opened it with: `handler(count)`, `numbers`, `names`. */
   void start(const Attached& attached, const Opening& opening, Napi::Object hears);
 
  private:
@@ -50,6 +33,7 @@ class SessionFace final : public Napi::ObjectWrap<SessionFace> {
   Napi::Value answerText(const Napi::CallbackInfo& call);
   Napi::Value answerList(const Napi::CallbackInfo& call);
   Napi::Value answerRead(const Napi::CallbackInfo& call);
+  Napi::Value answerResident(const Napi::CallbackInfo& call);
   Napi::Value answerStatistics(const Napi::CallbackInfo& call);
   Napi::Value answerError(const Napi::CallbackInfo& call);
   Napi::Value learn(const Napi::CallbackInfo& call);

@@ -1,7 +1,7 @@
 /** JavaScript's answers, taken out of their arguments. Wrong ones throw a TypeError, and the ticket stays unanswered. */
 #include <cerrno>
 
-#include "core.hh"
+#include "residents_face.hh"
 #include "session_face.hh"
 #include "session_rows.hh"
 
@@ -102,6 +102,10 @@ Napi::Value SessionFace::answerRead(const Napi::CallbackInfo& call) {
   return call.Env().Undefined();
 }
 
+Napi::Value SessionFace::answerResident(const Napi::CallbackInfo& call) {
+  return Napi::Boolean::New(call.Env(), !session_ || session_->answerResident(wholeOf(call[0])));
+}
+
 Napi::Value SessionFace::answerStatistics(const Napi::CallbackInfo& call) {
   if (session_) session_->answerStatistics(wholeOf(call[0]), wholeOf(call[1]), wholeOf(call[2]));
   return call.Env().Undefined();
@@ -119,10 +123,13 @@ Napi::Value SessionFace::addTable(const Napi::CallbackInfo& call) {
   if (!viewOf(call[0], napi_uint8_array, rows) || rows.length % 40 != 0) {
     return refuse(call.Env(), "an index is rows of 40 bytes");
   }
+  auto residents = ResidentsFace::of(call[1]);
+  if (!residents) return refuse(call.Env(), "an index comes with the chunks of it that are in memory");
   if (!session_) return Napi::Number::New(call.Env(), -1);
   held_.push_back(Napi::Persistent(call[0].As<Napi::Object>()));
   const auto* bytes = static_cast<const std::uint8_t*>(rows.data);
-  return Napi::Number::New(call.Env(), session_->contents().addTable(IndexRows(bytes, rows.length / 40, nullptr)));
+  IndexRows index(bytes, rows.length / 40, nullptr);
+  return Napi::Number::New(call.Env(), session_->contents().addTable(std::move(index), std::move(residents)));
 }
 
 Napi::Value SessionFace::addFile(const Napi::CallbackInfo& call) {

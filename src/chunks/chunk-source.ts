@@ -2,13 +2,14 @@ import { availableParallelism } from 'node:os'
 import { performance } from 'node:perf_hooks'
 import { ChunkCorruptError } from '../errors.ts'
 import type { ExpectedChunk } from '../formats/chunk-id.ts'
+import type { ResidentChunks } from '../native/resident-chunks.ts'
+import { SingleFlight } from '../single-flight.ts'
 import { type ChunkStore, isLocated, type UseChunk } from '../stores/store.ts'
 import { AheadQueue } from './ahead-queue.ts'
-import { ChunkCache, type ResidencyObserver } from './chunk-cache.ts'
-import { decodeStored, namingDigest } from './decode-stored.ts'
+import { ChunkCache } from './chunk-cache.ts'
+import { decodeInto, decodeStored, namingDigest } from './decode-stored.ts'
 import { isZeroChunk, zeroBytes } from './null-chunk.ts'
 import { Pace } from './pace.ts'
-import { SingleFlight } from '../single-flight.ts'
 import type { CachedSource, ChunkReadOptions } from './source.ts'
 
 export interface ChunkSourceOptions {
@@ -39,14 +40,15 @@ class StoreChunkSource implements CachedSource {
   readonly pace: Pace
   readonly #store: ChunkStore
   readonly #cache: ChunkCache
-  readonly #flights = new SingleFlight<string, Uint8Array>()
+  /** Each ends with the bytes, or without where they are in `residents` and nobody has seen them. */
+  readonly #flights = new SingleFlight<string, Uint8Array | undefined>()
   readonly #ahead: AheadQueue<string>
   #closed = false
 
   constructor(store: ChunkStore, { maxBytes = DEFAULT_BYTES, cache, concurrency }: ChunkSourceOptions) {
     this.name = store.name
     this.#store = store
-    this.#cache = cache ?? new ChunkCache(maxBytes - uncollected(maxBytes))
+    this.#cache = cache ?? new ChunkCache(maxBytes)
     const atOnce = concurrency ?? (isLocated(store) ? LOCAL_AT_ONCE : 10)
     this.pace = new Pace(Math.min(atOnce, isLocated(store) ? LOCAL_ENOUGH : atOnce))
     // One slot stays free, so that a read somebody waits for is never behind those that nobody waits for.
@@ -62,19 +64,30 @@ class StoreChunkSource implements CachedSource {
     return bytes === undefined || (chunk.size !== undefined && bytes.length !== chunk.size) ? undefined : bytes
   }
 
-  observe(observer: ResidencyObserver): Disposable {
-    return this.#cache.observe(observer)
+  get residents(): ResidentChunks {
+    return this.#cache.residents
   }
 
-  async read(chunk: ExpectedChunk, { signal, ahead = false }: ChunkReadOptions = {}): Promise<Uint8Array> {
-    signal?.throwIfAborted()
-    const kept = this.#cache.get(chunk.id)
-    if (kept !== undefined) return this.#checkSize(kept, chunk)
-    const key = `${chunk.id} ${chunk.size ?? ''} ${chunk.digest}`
-    const fetch = () => this.#flights.run(key, (shared) => this.#load(chunk, shared, ahead), signal)
-    if (ahead && !this.#flights.has(key)) return this.#ahead.run(key, fetch, signal)
-    this.#ahead.hurry(key)
-    return fetch()
+  holds({ id, size }: ExpectedChunk): boolean {
+    const held = this.#cache.touch(id)
+    return held !== undefined && (size === undefined || held === size)
+  }
+
+  async read(chunk: ExpectedChunk, options: ChunkReadOptions = {}): Promise<Uint8Array> {
+    for (;;) {
+      options.signal?.throwIfAborted()
+      const kept = this.#cache.get(chunk.id)
+      if (kept !== undefined) return checkSize(kept, chunk, this.name)
+      const bytes = await this.#fly(chunk, options, (signal) => this.#loadBytes(chunk, signal, options))
+      if (bytes !== undefined) return bytes
+      // Somebody else's flight, which nobody was to see: its bytes are in memory, or gone again already.
+    }
+  }
+
+  async fetch(chunk: ExpectedChunk, options: ChunkReadOptions = {}): Promise<void> {
+    options.signal?.throwIfAborted()
+    if (this.holds(chunk)) return
+    await this.#fly(chunk, options, (signal) => this.#loadUnseen(chunk, signal, options))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -84,46 +97,76 @@ class StoreChunkSource implements CachedSource {
     await this.#store[Symbol.asyncDispose]()
   }
 
-  async #load(chunk: ExpectedChunk, signal: AbortSignal, ahead: boolean): Promise<Uint8Array> {
-    if (this.#closed) throw closedReason()
-    const kept = this.#cache.get(chunk.id)
-    if (kept !== undefined) return this.#checkSize(kept, chunk)
-    const zero = isZeroChunk(chunk)
-    if (typeof zero === 'boolean' ? zero : await zero) return this.#keep(chunk, zeroBytes(chunk.size!), true)
-    return this.#keep(chunk, await this.#fetch(chunk, signal, ahead), false)
+  /** One flight for a chunk, whoever wants it and how. */
+  #fly(
+    chunk: ExpectedChunk,
+    { signal, ahead = false }: ChunkReadOptions,
+    load: (signal: AbortSignal) => Promise<Uint8Array | undefined>
+  ): Promise<Uint8Array | undefined> {
+    const key = `${chunk.id} ${chunk.size ?? ''} ${chunk.digest}`
+    const fly = () => this.#flights.run(key, load, signal)
+    if (ahead && !this.#flights.has(key)) return this.#ahead.run(key, fly, signal)
+    this.#ahead.hurry(key)
+    return fly()
   }
 
-  async #fetch(chunk: ExpectedChunk, signal: AbortSignal, ahead: boolean): Promise<Uint8Array> {
+  async #loadBytes(chunk: ExpectedChunk, signal: AbortSignal, { ahead }: ChunkReadOptions): Promise<Uint8Array> {
+    const known = await this.#known(chunk)
+    if (known !== undefined) return known
+    const bytes = await this.#get(chunk, signal, (stored, from) => decodeStored(stored, chunk, from, { signal, ahead }))
+    this.#cache.set(chunk.id, checkSize(bytes, chunk, this.name))
+    return bytes
+  }
+
+  async #loadUnseen(
+    chunk: ExpectedChunk,
+    signal: AbortSignal,
+    { ahead }: ChunkReadOptions
+  ): Promise<Uint8Array | undefined> {
+    if (this.holds(chunk)) return undefined
+    const known = await this.#known(chunk)
+    if (known !== undefined) return known
+    await this.#get(chunk, signal, async (stored, from) => {
+      const size = await decodeInto(this.residents, stored, chunk, from, { signal, ahead })
+      // Here and not behind the store: its wrappers may leave while the chunk is decoded, and it is there all the same.
+      this.#cache.add(chunk.id, size)
+      return { length: size }
+    })
+    return undefined
+  }
+
+  /** What needs no store: a chunk that has come meanwhile, or nothing but zeros. */
+  async #known(chunk: ExpectedChunk): Promise<Uint8Array | undefined> {
+    if (this.#closed) throw closedReason()
+    const kept = this.#cache.get(chunk.id)
+    if (kept !== undefined) return checkSize(kept, chunk, this.name)
+    const zero = isZeroChunk(chunk)
+    if (!(typeof zero === 'boolean' ? zero : await zero)) return undefined
+    const zeros = zeroBytes(chunk.size!)
+    this.#cache.set(chunk.id, zeros, { shared: true })
+    return zeros
+  }
+
+  async #get<T extends { readonly length: number }>(
+    chunk: ExpectedChunk,
+    signal: AbortSignal,
+    use: UseChunk<T>
+  ): Promise<T> {
     const began = performance.now()
     try {
-      const use: UseChunk<Uint8Array> = (stored, from) => decodeStored(stored, chunk, from, { signal, ahead })
-      const bytes = await this.#store.get(chunk.id, use, { signal })
-      this.pace.note(bytes.length, performance.now() - began)
-      return bytes
+      const plain = await this.#store.get(chunk.id, use, { signal })
+      this.pace.note(plain.length, performance.now() - began)
+      return plain
     } catch (error) {
       throw namingDigest(error, chunk)
     }
   }
-
-  #keep(chunk: ExpectedChunk, bytes: Uint8Array, shared: boolean): Uint8Array {
-    this.#checkSize(bytes, chunk)
-    this.#cache.set(chunk.id, bytes, { shared })
-    return bytes
-  }
-
-  /** The id is right, so where the size is not, the index is wrong. A chunk is never cut to fit. */
-  #checkSize(bytes: Uint8Array, { id, size }: ExpectedChunk): Uint8Array {
-    if (size === undefined || bytes.length === size) return bytes
-    throw new ChunkCorruptError(id, this.name, `it is ${bytes.length} bytes, where the index says ${size}`)
-  }
 }
 
-/** V8 collects what the cache has let go when so much of it has come together. */
-const COLLECTED_AT = 64 * 1024 * 1024
-
-/** Bytes let go and still there count towards the budget like those that are kept, where it has room for both. */
-function uncollected(maxBytes: number): number {
-  return Math.max(0, Math.min(COLLECTED_AT, maxBytes - COLLECTED_AT))
+/** The id is right, so where the size is not, the index is wrong. A chunk is never cut to fit. */
+function checkSize(bytes: Uint8Array, { id, size }: ExpectedChunk, name: string): Uint8Array {
+  if (size === undefined || bytes.length === size) return bytes
+  throw new ChunkCorruptError(id, name, `it is ${bytes.length} bytes, where the index says ${size}`)
 }
 
 function closedReason(): DOMException {

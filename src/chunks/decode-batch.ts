@@ -1,12 +1,22 @@
 import type { ExpectedChunk } from '../formats/chunk-id.ts'
 import { native } from '../native/binding.ts'
+import type { ResidentChunks } from '../native/resident-chunks.ts'
+import type { ReadOptions } from '../read-options.ts'
 import type { StoredChunk } from '../stores/store.ts'
+
+export interface DecodeOptions extends ReadOptions {
+  /** Nobody waits for this chunk yet: others go first. Default: false. */
+  ahead?: boolean | undefined
+}
 
 interface Job {
   readonly stored: StoredChunk
   readonly chunk: ExpectedChunk
+  /** Where the chunk stays; undefined when it is handed over. */
+  readonly into: ResidentChunks | undefined
   readonly signal: AbortSignal | undefined
-  readonly resolve: (bytes: Uint8Array) => void
+  /** The chunk, or its size where it stays. */
+  readonly resolve: (result: Uint8Array | number) => void
   readonly reject: (error: unknown) => void
 }
 
@@ -21,15 +31,33 @@ let tickets = 0
  * Decodes a chunk together with whatever else is asked for in the same turn of the event loop: one call of the addon for
  * many chunks costs little more than for one. Rejects with the addon's own error.
  */
-export function decodeTogether(
+export async function decodeTogether(
   stored: StoredChunk,
   chunk: ExpectedChunk,
-  signal: AbortSignal | undefined,
-  background: boolean
+  options: DecodeOptions
 ): Promise<Uint8Array> {
+  return (await decodeWhere(undefined, stored, chunk, options)) as Uint8Array
+}
+
+/** The same, but the chunk stays in `into`, and its size is resolved to. */
+export async function decodeTogetherInto(
+  into: ResidentChunks,
+  stored: StoredChunk,
+  chunk: ExpectedChunk,
+  options: DecodeOptions
+): Promise<number> {
+  return (await decodeWhere(into, stored, chunk, options)) as number
+}
+
+function decodeWhere(
+  into: ResidentChunks | undefined,
+  stored: StoredChunk,
+  chunk: ExpectedChunk,
+  { signal, ahead = false }: DecodeOptions
+): Promise<Uint8Array | number> {
   return new Promise((resolve, reject) => {
     if (waiting.foreground.length + waiting.background.length === 0) process.nextTick(decodeWaiting)
-    waiting[background ? 'background' : 'foreground'].push({ stored, chunk, signal, resolve, reject })
+    waiting[ahead ? 'background' : 'foreground'].push({ stored, chunk, into, signal, resolve, reject })
   })
 }
 
@@ -50,7 +78,7 @@ function endOfBatch(jobs: readonly Job[], start: number): number {
   let end = start
   for (; end < jobs.length && end - start < MOST_CHUNKS; end += 1) {
     bytes += jobs[end]!.chunk.size ?? 0
-    if (end > start && bytes > MOST_BYTES) break
+    if (end > start && (bytes > MOST_BYTES || jobs[end]!.into !== jobs[start]!.into)) break
   }
   return end
 }
@@ -63,21 +91,19 @@ function decodeBatch(all: readonly Job[], background: boolean): void {
   let wanted = jobs.length
   const leave = () => void ((wanted -= 1) === 0 && native.cancel(ticket))
   for (const { signal } of jobs) signal?.addEventListener('abort', leave, { once: true })
-  const settle = (result: Uint8Array | Error, { signal, resolve, reject }: Job) => {
+  const settle = (result: Uint8Array | number | Error, { signal, resolve, reject }: Job) => {
     signal?.removeEventListener('abort', leave)
     if (result instanceof Error) reject(result)
     else resolve(result)
   }
   const control = { background, ticket }
-  const [{ stored, chunk }] = jobs as [Job]
-  const decoding =
-    jobs.length === 1
-      ? native.decodeChunk(stored, chunk, control).then((bytes) => [bytes])
-      : native.decodeChunks(
-          jobs.map((job) => job.stored),
-          jobs.map((job) => job.chunk),
-          control
-        )
+  const [{ into }] = jobs as [Job]
+  const sources = jobs.map(({ stored }) => stored)
+  const chunks = jobs.map(({ chunk }) => chunk)
+  const decoding: Promise<readonly (Uint8Array | number | Error)[]> =
+    into === undefined
+      ? native.decodeChunks(sources, chunks, control)
+      : native.decodeChunks(sources, chunks, { ...control, into })
   decoding.then(
     (results) => jobs.forEach((job, i) => settle(results[i]!, job)),
     (error) => jobs.forEach((job) => settle(error, job))

@@ -7,14 +7,9 @@ import {
 } from '../errors.ts'
 import type { DigestName, ExpectedChunk } from '../formats/chunk-id.ts'
 import { native } from '../native/binding.ts'
-import type { ReadOptions } from '../read-options.ts'
+import type { ResidentChunks } from '../native/resident-chunks.ts'
 import type { StoredChunk } from '../stores/store.ts'
-import { decodeTogether } from './decode-batch.ts'
-
-export interface DecodeOptions extends ReadOptions {
-  /** Nobody waits for this chunk yet: others go first. Default: false. */
-  ahead?: boolean | undefined
-}
+import { type DecodeOptions, decodeTogether, decodeTogetherInto } from './decode-batch.ts'
 
 /**
  * The plain bytes of a stored chunk: read where it is a file, decompressed up to the size that is promised, digest
@@ -24,11 +19,31 @@ export async function decodeStored(
   stored: StoredChunk,
   chunk: ExpectedChunk,
   from: string,
-  { signal, ahead = false }: DecodeOptions = {}
+  options: DecodeOptions = {}
 ): Promise<Uint8Array> {
+  return attempted(chunk, from, options, () => decodeTogether(stored, chunk, options))
+}
+
+/** The same, but the bytes go into `residents` and are not seen by JavaScript; resolves to the plain size. */
+export async function decodeInto(
+  residents: ResidentChunks,
+  stored: StoredChunk,
+  chunk: ExpectedChunk,
+  from: string,
+  options: DecodeOptions = {}
+): Promise<number> {
+  return attempted(chunk, from, options, () => decodeTogetherInto(residents, stored, chunk, options))
+}
+
+async function attempted<T>(
+  chunk: ExpectedChunk,
+  from: string,
+  { signal }: DecodeOptions,
+  decode: () => Promise<T>
+): Promise<T> {
   signal?.throwIfAborted()
   try {
-    return await decodeTogether(stored, chunk, signal, ahead)
+    return await decode()
   } catch (error) {
     signal?.throwIfAborted()
     throw chunkFailure(error, chunk, from)

@@ -1,6 +1,6 @@
 import type { ExpectedChunk } from '../formats/chunk-id.ts'
+import type { ResidentChunks } from '../native/resident-chunks.ts'
 import type { ReadOptions } from '../read-options.ts'
-import type { ResidencyObserver } from './chunk-cache.ts'
 import type { Pace } from './pace.ts'
 
 export interface ChunkReadOptions extends ReadOptions {
@@ -28,11 +28,19 @@ export interface CachedSource extends ChunkSource {
   /** Plain bytes that are kept at most. */
   readonly maxBytes: number
   readonly pace: Pick<Pace, 'latency' | 'throughput'>
-  /** Tells the observer of every chunk resident now, and of every change until the result is disposed. */
-  observe(observer: ResidencyObserver): Disposable
+  /** Where what is kept lies, for whoever serves it without JavaScript. */
+  readonly residents: ResidentChunks
+
+  /** Whether the chunk is in `residents` now; it is used with that. */
+  holds(chunk: ExpectedChunk): boolean
+  /**
+   * As `read`, but brings the chunk into `residents` without its bytes ever being seen by JavaScript. What is larger
+   * than the budget does not stay there, and a chunk of zeros has no bytes to be anywhere.
+   */
+  fetch(chunk: ExpectedChunk, options?: ChunkReadOptions): Promise<void>
 }
 
 /** Whether the source keeps what it has read. */
 export function isCached(source: ChunkSource): source is CachedSource {
-  return 'observe' in source
+  return 'residents' in source
 }

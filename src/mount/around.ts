@@ -15,6 +15,10 @@ export function around(filesystem: Filesystem, run: Run): Filesystem {
     readlink: (inode, options = {}) => run('readlink', (o) => filesystem.readlink(inode, o), options),
     read: (inode, offset, length, options = {}) =>
       run('read', (o) => filesystem.read(inode, offset, length, o), options),
+    fetch:
+      filesystem.fetch &&
+      ((inode, offset, length, options = {}) =>
+        run('read', (o) => filesystem.fetch!(inode, offset, length, o), options)),
     xattr: (inode, name, options = {}) => run('getxattr', (o) => filesystem.xattr(inode, name, o), options),
     xattrs: (inode, options = {}) => run('listxattr', (o) => filesystem.xattrs(inode, o), options),
     statistics: () => filesystem.statistics(),

@@ -95,6 +95,10 @@ export class BlobFilesystem implements Filesystem {
     return this.#reader.read(offset, length, options)
   }
 
+  async fetch(inode: Inode, offset: number, length: number, options?: ReadOptions): Promise<void> {
+    if (inode === BLOB_INODE) await this.#reader.fetch?.(offset, length, options)
+  }
+
   async asImage(wishes: ImageWishes, options?: ReadOptions): Promise<ImageFilesystem> {
     const [root, file, name] = [this.#root, this.#file, this.#fileName]
     return imageOfBlob({ root, file, name, mtime: file.mtime }, this.#reader, wishes, options)

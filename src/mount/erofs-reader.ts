@@ -47,6 +47,18 @@ export class ErofsReader implements RandomReader {
     return (await Promise.all(parts)).flat()
   }
 
+  async fetch(position: number, length: number, options?: PositionedOptions): Promise<void> {
+    const end = Math.min(position + length, this.size)
+    const parts: (Promise<void> | undefined)[] = []
+    for (let at = Math.max(position, this.#image.metadata.length); at < end;) {
+      const stretch = this.#stretchAt(at)
+      const size = Math.min(stretch.end, end) - at
+      if (stretch.start !== undefined) parts.push(this.#archive.fetch?.(stretch.start, size, options))
+      at += size
+    }
+    await Promise.all(parts)
+  }
+
   async readInto(target: Uint8Array, position: number, options?: PositionedOptions): Promise<number> {
     let filled = 0
     for (const piece of await this.read(position, target.length, options)) {

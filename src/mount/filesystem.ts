@@ -70,6 +70,11 @@ export interface Filesystem extends AsyncDisposable {
   readlink(inode: Inode, options?: ReadOptions): Promise<Uint8Array>
   /** Slices of cached chunks, in order, not copied: never write to them. Short only at the end of the file. */
   read(inode: Inode, offset: number, length: number, options?: ReadOptions): Promise<readonly Uint8Array[]>
+  /**
+   * Brings what `read` would resolve to into the memory that `contents` names, for a transport that serves from there.
+   * Not all of it need be there afterwards: then only `read` can tell.
+   */
+  readonly fetch?: ((inode: Inode, offset: number, length: number, options?: ReadOptions) => Promise<void>) | undefined
   /** The value of an extended attribute, ACLs in the kernel's own form; rejects with ENODATA where there is none. */
   xattr(inode: Inode, name: string, options?: ReadOptions): Promise<Uint8Array>
   /** Names of all extended attributes. */

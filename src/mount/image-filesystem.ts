@@ -73,6 +73,10 @@ export class OneImage implements ImageFilesystem {
     return this.#reader.read(offset, length, options)
   }
 
+  async fetch(_inode: Inode, offset: number, length: number, options?: ReadOptions): Promise<void> {
+    await this.#reader.fetch(offset, length, options)
+  }
+
   ran(_inode: Inode, offset: number, length: number): void {
     const range = this.#reader.archiveRange(offset, length)
     if (range !== undefined) this.#archive.content?.note(range.start, range.length, this.#archive.size)

@@ -33,6 +33,7 @@ export function withOwnership(filesystem: Filesystem, ownership: Ownership): Fil
     parent: (inode) => filesystem.parent(inode),
     readlink: (...args) => filesystem.readlink(...args),
     read: (...args) => filesystem.read(...args),
+    fetch: filesystem.fetch?.bind(filesystem),
     xattr: (...args) => filesystem.xattr(...args),
     xattrs: (...args) => filesystem.xattrs(...args),
     statistics: () => filesystem.statistics(),

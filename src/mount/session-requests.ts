@@ -126,6 +126,8 @@ export class SessionRequests {
 
   async #read({ ticket, inode, position, length, unknown }: SessionMessage, signal: AbortSignal): Promise<void> {
     if (unknown) this.#teach(inode)
+    await this.#filesystem.fetch?.(inode, position, length, { signal })
+    if (this.#session.answerResident(ticket)) return
     this.#session.answerRead(ticket, await this.#filesystem.read(inode, position, length, { signal }))
   }
 

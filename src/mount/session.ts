@@ -1,11 +1,9 @@
 import { availableParallelism, constants } from 'node:os'
 import { describeErrno, MountRefusedError } from '../errors.ts'
 import {
-  createResidentChunks,
   openSession,
   TOPIC,
   type NativeSession,
-  type ResidentChunks,
   type SessionDevice,
   type SessionMessage,
   type SessionOptions
@@ -66,7 +64,6 @@ export async function serveSession(
   { source, allowOther, defaultPermissions, report }: TransportOptions,
   speed: SessionSpeed = SPEED
 ): Promise<ServedSession> {
-  const residents = createResidentChunks()
   const changes = await mayChange(filesystem)
   const requests = new SessionRequests(filesystem, report, changes)
 
@@ -81,43 +78,35 @@ export async function serveSession(
   const end = (errno: number) => {
     const error = errno === 0 ? undefined : new Error(`the kernel's requests cannot be received: ${nameOf(errno)}`)
     started.reject(error ?? new Error('the mount went away while it was made'))
-    for (const watching of watched) watching[Symbol.dispose]()
     void requests
       .end(new DOMException('the mount has ended', 'AbortError'))
       .then(() => (error === undefined ? ended.resolve() : ended.reject(error)))
   }
 
   const contents = filesystem.contents ?? []
-  const watched: Disposable[] = []
   const options: SessionOptions = {
     source,
     allowOther,
     defaultPermissions,
     keepListings: !changes,
-    residents,
     ...speed
   }
   const native = await openSession(device, options, hear)
   requests.serve(native)
   for (const content of contents) {
-    native.addTable(content.table.rows)
-    watched.push(follow(content, residents))
+    native.addTable(content.table.rows, content.residents)
+    publishZeros(content)
   }
   await started.promise
   return { native, ended: ended.promise }
 }
 
-/** Keeps the session's table of chunks in step with the cache that owns them. */
-function follow(content: ChunkedContent, residents: ResidentChunks): Disposable {
-  content.zeroChunks().then(
+/** Chunks of zeros are served without ever being in memory, and tell of holes. */
+function publishZeros({ residents, zeroChunks }: ChunkedContent): void {
+  zeroChunks().then(
     (chunks) => chunks.forEach(({ id, size }) => residents.publishZeros(id, size)),
     () => {}
   )
-  return content.observe({
-    onResident: (id, bytes) => residents.publish(id, bytes),
-    onEvicted: (id) => residents.withdraw(id),
-    takeUsed: () => residents.takeUsed()
-  })
 }
 
 function promised<T>(): { promise: Promise<T>; resolve: (value: T) => void; reject: (error: unknown) => void } {

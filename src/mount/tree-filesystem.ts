@@ -86,10 +86,15 @@ export class TreeFilesystem implements Filesystem {
   }
 
   async read(inode: Inode, offset: number, length: number, options?: ReadOptions): Promise<readonly Uint8Array[]> {
-    const { start, size } = this.#answers?.content(inode) ?? (await this.#payload(inode, options))
-    const until = start + size
+    const { start, size } = await this.#content(inode, options)
     if (offset >= size) return []
-    return this.#reader.read(start + offset, Math.min(length, size - offset), { ...options, until })
+    return this.#reader.read(start + offset, Math.min(length, size - offset), { ...options, until: start + size })
+  }
+
+  async fetch(inode: Inode, offset: number, length: number, options?: ReadOptions): Promise<void> {
+    const { start, size } = await this.#content(inode, options)
+    if (offset >= size) return
+    await this.#reader.fetch?.(start + offset, Math.min(length, size - offset), { ...options, until: start + size })
   }
 
   async xattr(inode: Inode, name: string, options?: ReadOptions): Promise<Uint8Array> {
@@ -113,8 +118,7 @@ export class TreeFilesystem implements Filesystem {
   }
 
   ran(inode: Inode, offset: number, length: number): void {
-    const payload = async () => this.#answers?.content(inode) ?? this.#payload(inode)
-    payload().then(
+    this.#content(inode).then(
       ({ start, size }) => this.#reader.content?.note(start + offset, length, start + size),
       () => {}
     )
@@ -124,7 +128,9 @@ export class TreeFilesystem implements Filesystem {
     await this.#reader[Symbol.asyncDispose]()
   }
 
-  async #payload(inode: Inode, options?: ReadOptions): Promise<{ readonly start: number; readonly size: number }> {
+  /** Where in the archive a file's bytes lie. */
+  async #content(inode: Inode, options?: ReadOptions): Promise<{ readonly start: number; readonly size: number }> {
+    if (this.#answers !== undefined) return this.#answers.content(inode)
     const entry = await this.#entry(inode, options)
     if (entry.type === 'file') return entry.payload
     throw new FilesystemError(unreadable(entry), `inode ${inode}`)

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
 import type { DigestName } from '../formats/chunk-id.ts'
+import type { ResidentChunks } from './resident-chunks.ts'
 
 /**
  * Where stored bytes come from: memory, or a file (plain at `path`, else compressed at `path + suffix`; an empty suffix
@@ -96,7 +97,7 @@ export interface NativeChunker {
 export interface Native {
   /**
    * For programs that do little else: all threads of the process share one heap from now on, which keeps a mount's
-   * memory some 80 MiB smaller. Call it before the first chunk.
+   * memory some 160 MiB smaller. Call it before the first chunk.
    */
   shareHeap(): void
   /** Decompress (bounded), digest, compare: one hop. Resolves to exactly the plain bytes. */
@@ -118,6 +119,12 @@ export interface Native {
     expecteds: readonly NativeExpectation[],
     control?: NativeControl
   ): Promise<(Uint8Array | Error)[]>
+  /** The same, but the chunks stay in `into`, and what is resolved to are their sizes. */
+  decodeChunks(
+    sources: readonly NativeSource[],
+    expecteds: readonly NativeExpectation[],
+    control: NativeControl & { into: ResidentChunks }
+  ): Promise<(number | Error)[]>
   verifyChunks(
     sources: readonly NativeSource[],
     expecteds: readonly NativeExpectation[],

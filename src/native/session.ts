@@ -1,7 +1,7 @@
 // The door to the addon's FUSE session: numbers and typed arrays on the inside, names on the outside.
 
-import type { ChunkId } from '../formats/chunk-id.ts'
 import { loadNative } from './binding.ts'
+import type { ResidentChunks } from './resident-chunks.ts'
 
 /** How to get at a device whose requests are to be served. */
 export type SessionDevice =
@@ -31,18 +31,6 @@ export interface SessionOptions {
   readonly maxBytes?: number | undefined
   /** A sequential reader who is served from memory is told of at least once in so many bytes. */
   readonly tellEvery?: number | undefined
-  /** The chunks in memory, from which reads are served. */
-  readonly residents?: ResidentChunks | undefined
-}
-
-/** Chunks in memory, by the hex digits of their ids. Bytes from the addon are shared, others are copied. */
-export interface ResidentChunks {
-  readonly count: number
-  publish(id: string, bytes: Uint8Array): void
-  publishZeros(id: string, size: number): void
-  withdraw(id: string): void
-  /** Which were read since this was last called. */
-  takeUsed(): ChunkId[]
 }
 
 export const TOPIC = {
@@ -92,12 +80,17 @@ export interface NativeSession {
     valid: number
   ): void
   answerRead(ticket: number, slices: readonly Uint8Array[]): void
+  /** Answers read with what is in memory; false where not all of it is, and the request still waits. */
+  answerResident(ticket: number): boolean
   answerStatistics(ticket: number, bytes: number, files: number): void
   /** Answers anything. ENOENT to a lookup and ENODATA to an xattr are remembered that long. */
   answerError(ticket: number, errno: number, valid: number): void
   learn(row: Float64Array): void
-  /** Rows of an index, held and not copied; returns the number by which nodes refer to it. */
-  addTable(rows: Uint8Array): number
+  /**
+   * Rows of an index, held and not copied, and where those of its chunks are that are in memory; returns the number by
+   * which nodes refer to it.
+   */
+  addTable(rows: Uint8Array, residents: ResidentChunks): number
   /**
    * A file put together from pieces: `rows` are `[start, source, from]`, sorted by start, where source is an index's
    * number, or PIECE_ZEROS, or PIECE_MEMORY. Both arrays are held and not copied.
@@ -135,14 +128,11 @@ const EIO = 5
 const NO_NAME = new Uint8Array(0)
 
 interface Addon {
-  ResidentChunks: new () => ResidentChunks
   openSession(options: object): Promise<NativeSession>
   socketPair(): [number, number]
 }
 
 const addon = loadNative() as unknown as Addon
-
-export const createResidentChunks = (): ResidentChunks => new addon.ResidentChunks()
 
 /**
  * Two descriptors that talk to each other as the kernel's device does, a message at a time: the first for a session, the

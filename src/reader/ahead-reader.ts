@@ -44,7 +44,7 @@ export class AheadReader {
       // A chunk that memory cannot keep would be fetched twice.
       if (this.#table.sizeAt(i) > room) continue
       const chunk = this.#table.chunkAt(i)
-      if (this.#source.resident(chunk) === undefined) this.#source.read(chunk, { signal, ahead: true }).catch(() => {})
+      if (!this.#source.holds(chunk)) this.#source.fetch(chunk, { signal, ahead: true }).catch(() => {})
     }
   }
 

@@ -58,6 +58,22 @@ export class ChunkReader implements RandomReader {
     return this.#slices(loaded, first, position, end)
   }
 
+  async fetch(position: number, length: number, options: PositionedOptions = {}): Promise<void> {
+    const { signal, ahead = true, until = this.size } = options
+    signal?.throwIfAborted()
+    const { source } = this
+    const end = this.#endOf(position, length)
+    // What is more than half of what may be kept would drive itself out.
+    if (!isCached(source) || end - position > source.maxBytes / 2) return
+    const waits: Promise<void>[] = []
+    for (let i = this.table.find(position), at = position; at < end; at = this.table.endAt(i), i += 1) {
+      const chunk = this.table.chunkAt(i)
+      if (!source.holds(chunk)) waits.push(source.fetch(chunk, { signal }))
+    }
+    if (ahead) this.#ahead?.note({ position, length: end - position, until })
+    await Promise.all(waits)
+  }
+
   /** What `read` would resolve to, where everything it needs is in memory; otherwise undefined, and nobody is asked. */
   resident(position: number, length: number): Uint8Array[] | undefined {
     const end = this.#endOf(position, length)
@@ -115,7 +131,7 @@ export class ChunkReader implements RandomReader {
     const { table } = this
     return {
       table,
-      observe: (observer) => source.observe(observer),
+      residents: source.residents,
       // Runs of zeros are cut at the largest size; what is left of one is not worth knowing.
       zeroChunks: async () => {
         if (table.chunkSize.max > MOST_ZEROS) return []

@@ -33,6 +33,12 @@ export interface RandomReader extends AsyncDisposable {
    */
   read(position: number, length: number, options?: PositionedOptions): Promise<Uint8Array[]>
 
+  /**
+   * Brings what `read` would resolve to into the memory that `content` names, without a byte of it being seen by
+   * JavaScript. Not all of it need be there afterwards: then only `read` can tell.
+   */
+  fetch?(position: number, length: number, options?: PositionedOptions): Promise<void>
+
   /** Fills `target` from `position` and resolves to the byte count: short only at the end, 0 past it. */
   readInto(target: Uint8Array, position: number, options?: PositionedOptions): Promise<number>
 

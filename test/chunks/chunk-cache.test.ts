@@ -1,8 +1,11 @@
+import { createHash } from 'node:crypto'
 import test from 'ava'
 import { ChunkCache } from '../../src/chunks/chunk-cache.ts'
 import type { ChunkId } from '../../src/formats/chunk-id.ts'
+import { native } from '../../src/native/binding.ts'
+import { chunkIdOf, lcg } from '../support/chunks.ts'
 
-const id = (text: string) => text as ChunkId
+const id = (name: string) => createHash('sha256').update(name).digest('hex') as ChunkId
 
 test('the chunk that was not used for longest goes first', (t) => {
   const cache = new ChunkCache(3000)
@@ -29,32 +32,41 @@ test('a chunk larger than the budget is not kept, and pushes nothing out', (t) =
   t.true(cache.has(id('a')))
 })
 
-test('an observer that follows knows exactly what is resident', (t) => {
+test('what is kept lies outside JavaScript, and nothing else does', (t) => {
   const cache = new ChunkCache(10_000)
-  cache.set(id('before'), new Uint8Array(1000))
-  const mirror = new Map<ChunkId, Uint8Array>()
-  const observing = cache.observe({
-    onResident: (name, bytes) => mirror.set(name, bytes),
-    onEvicted: (name) => mirror.delete(name)
-  })
-  t.deepEqual([...mirror.keys()], ['before'])
   for (let i = 0; i < 50; i += 1) {
-    cache.set(id(`chunk ${i % 13}`), new Uint8Array(500 + 100 * (i % 7)))
+    cache.set(id(`chunk ${i % 13}`), lcg(i, 500 + 100 * (i % 7)))
     if (i === 20) cache.set(id('large'), new Uint8Array(20_000))
   }
-  for (const [name, bytes] of mirror) t.is(cache.get(name), bytes)
-  t.is(mirror.size, cache.count)
-  observing[Symbol.dispose]()
-  const kept = mirror.size
-  cache.set(id('after'), new Uint8Array(10))
-  t.is(mirror.size, kept)
+  t.true(cache.count > 1)
+  t.is(cache.residents.count, cache.count)
+  t.is(cache.residents.view(id('large')), undefined)
+  for (let i = 0; i < 13; i += 1) t.deepEqual(cache.residents.view(id(`chunk ${i}`)), cache.get(id(`chunk ${i}`)))
+  cache.clear()
+  t.is(cache.residents.count, 0)
 })
 
-test('what is read from a copy of the cache stays', (t) => {
+test('a chunk that the addon decoded is kept without its bytes being seen, and seen when somebody asks', async (t) => {
+  const plain = lcg(1, 5000)
+  const cache = new ChunkCache(20_000)
+  const [size] = await native.decodeChunks(
+    [{ bytes: plain, compressed: false }],
+    [{ id: chunkIdOf(plain), size: plain.length, digest: 'sha512-256' }],
+    { into: cache.residents }
+  )
+  t.is(size, plain.length)
+  cache.add(chunkIdOf(plain), size as number)
+  t.is(cache.touch(chunkIdOf(plain)), plain.length)
+  t.deepEqual(cache.get(chunkIdOf(plain)), plain)
+  t.is(cache.get(chunkIdOf(plain)), cache.get(chunkIdOf(plain)), 'once')
+  cache.add(id('too large'), 50_000)
+  t.false(cache.has(id('too large')))
+})
+
+test('bytes that belong to somebody else are not copied to where mounts read', (t) => {
   const cache = new ChunkCache(4000)
-  const used = [id('0')]
-  cache.observe({ onResident() {}, onEvicted() {}, takeUsed: () => used })
-  for (let i = 0; i < 20; i += 1) cache.set(id(String(i)), new Uint8Array(500))
-  t.true(cache.has(id('0')))
-  t.false(cache.has(id('1')))
+  cache.set(id('zeros'), new Uint8Array(100_000), { shared: true })
+  t.is(cache.get(id('zeros'))!.length, 100_000)
+  t.is(cache.touch(id('zeros')), undefined)
+  t.is(cache.residents.count, 0)
 })

@@ -137,17 +137,47 @@ test('what runs ahead leaves room for who waits, and is hurried when it is neede
   for (const promise of ahead) promise.catch(() => {})
 })
 
-test('an observer hears of every chunk that comes and goes', async (t) => {
+test('what is fetched unseen is what is read, within the same budget', async (t) => {
   const chunks = Array.from({ length: 8 }, (_, i) => lcg(i, 1000))
   await using source = chunkSource(new MemoryStore(byId(chunks)), { maxBytes: 5000 })
-  const resident = new Map<string, Uint8Array>()
-  using _observing = source.observe({
-    onResident: (id, bytes) => resident.set(id, bytes),
-    onEvicted: (id) => resident.delete(id)
-  })
-  for (const bytes of chunks) await source.read(expected(bytes))
-  t.true(resident.size > 0 && resident.size < 8)
-  for (const bytes of chunks) t.is(source.resident(expected(bytes)), resident.get(chunkIdOf(bytes)))
+  for (const bytes of chunks) await source.fetch(expected(bytes))
+  const held = chunks.filter((bytes) => source.holds(expected(bytes)))
+  t.is(held.length, 3)
+  t.is(source.residents.count, 3)
+  for (const bytes of held) t.deepEqual(source.residents.view(chunkIdOf(bytes)), bytes)
+  for (const bytes of chunks) t.deepEqual(await source.read(expected(bytes)), bytes)
+})
+
+test('whoever reads what is just being fetched unseen gets its bytes, and asks no store for them', async (t) => {
+  const store = new ControlledStore()
+  await using source = chunkSource(store)
+  const fetching = source.fetch(chunk)
+  const reading = source.read(chunk)
+  await until(() => store.calls.length === 1)
+  store.calls[0]!.resolve(plain)
+  t.deepEqual(await reading, plain)
+  await fetching
+  t.true(source.holds(chunk))
+  t.is(store.calls.length, 1)
+})
+
+test('a chunk that was decoded for somebody who has left is kept, and counted', async (t) => {
+  const store = new ControlledStore()
+  await using source = chunkSource(store)
+  const abort = new AbortController()
+  const fetching = source.fetch(chunk, { signal: abort.signal })
+  await until(() => store.calls.length === 1)
+  store.calls[0]!.resolve(plain)
+  await until(() => source.residents.count === 1)
+  abort.abort()
+  await fetching.catch(() => {})
+  t.true(source.holds(chunk))
+})
+
+test('a chunk that is missing is missing as well when nobody is to see it', async (t) => {
+  await using source = chunkSource(new MemoryStore(new Map()))
+  await t.throwsAsync(source.fetch(chunk), { instanceOf: ChunkMissingError })
+  t.is(source.residents.count, 0)
 })
 
 test('closing ends what is under way, and nothing is asked for afterwards', async (t) => {

@@ -175,8 +175,8 @@ void round(unsigned seed, unsigned threads, unsigned requests) {
   SessionOptions options;
   options.threads = threads;
   options.maxBytes = 100'000;
-  Session session(ends[0], options, residents, [&] { return answering.wake(); });
-  session.contents().addTable(IndexRows(rows.data(), kChunks, nullptr));
+  Session session(ends[0], options, [&] { return answering.wake(); });
+  session.contents().addTable(IndexRows(rows.data(), kChunks, nullptr), residents);
   // As with the kernel, the first request is there before anybody listens.
   std::uint64_t unique = 0;
   fuse_init_in init{};
@@ -196,9 +196,9 @@ void round(unsigned seed, unsigned threads, unsigned requests) {
       if (random() % 3 == 0) {
         residents->withdraw(keyOf(i));
       } else {
-        auto copy = std::make_shared<std::vector<std::uint8_t>>(whole.begin() + i * kChunk,
-                                                                whole.begin() + (i + 1) * kChunk);
-        residents->publish(keyOf(i), copy->data(), copy->size(), copy);
+        ChunkRef copy = ChunkRef::allocate(kChunk);
+        std::memcpy(copy->data(), whole.data() + i * kChunk, kChunk);
+        residents->publish(keyOf(i), std::move(copy));
       }
       if (random() % 16 == 0) residents->takeUsed();
       if (random() % 64 == 0) session.invalidateNode(2 + random() % 50);

@@ -1,8 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import ava from 'ava'
 import fc from 'fast-check'
+import { createResidentChunks } from '../../src/native/resident-chunks.ts'
 import {
-  createResidentChunks,
   NODE_ROW,
   PIECE_MEMORY,
   PIECE_ZEROS,
@@ -209,9 +209,9 @@ const whole = Buffer.concat(chunks)
 async function served(t: Parameters<typeof fusePeer>[0], resident: readonly number[], facts: Partial<NodeFacts> = {}) {
   const residents = createResidentChunks()
   const heard: SessionMessage[] = []
-  const { peer } = await fusePeer(t, (message) => heard.push(message), { residents })
+  const { peer } = await fusePeer(t, (message) => heard.push(message))
   peer.init()
-  const table = peer.native.addTable(tableOf(chunks).rows)
+  const table = peer.native.addTable(tableOf(chunks).rows, residents)
   peer.native.learn(rowOf(node({ size: whole.length, content: { table, start: 0 }, ...facts })))
   for (const i of resident) residents.publish(chunkIdOf(chunks[i]!), chunks[i]!)
   return { peer, residents, heard, reads: () => heard.filter(({ topic }) => topic === TOPIC.read) }
@@ -281,6 +281,26 @@ test('a chunk that is collected by JavaScript stays while it is in the table', a
   t.throws(() => residents.publish('ab'.repeat(32), 'text' as never), { instanceOf: TypeError })
 })
 
+test('a read that waits is answered with what has come into memory meanwhile, or waits on', async (t) => {
+  const { peer, residents, reads } = await served(t, [0, 1])
+  const unique = peer.send(OP.read, 2, readArguments(2000, 10_000))
+  while (reads().length === 0) await turn()
+  const { ticket } = reads()[0]!
+  t.false(peer.native.answerResident(ticket))
+  residents.publish(chunkIdOf(chunks[2]!), chunks[2]!)
+  t.true(peer.native.answerResident(ticket))
+  const { body, ...reply } = peer.receive()
+  t.like(reply, { unique, error: 0 })
+  t.deepEqual(body, whole.subarray(2000, 12_000))
+  t.true(peer.native.answerResident(ticket), 'nobody waits any more')
+})
+
+test('an index is served only from what is in memory, and from nothing that only looks like it', async (t) => {
+  const { peer } = await fusePeer(t, () => {})
+  t.throws(() => peer.native.addTable(tableOf(chunks).rows, {} as never), { instanceOf: TypeError })
+  t.throws(() => peer.native.addTable(tableOf(chunks).rows, undefined as never), { instanceOf: TypeError })
+})
+
 test('tells which chunks were read, each once', async (t) => {
   const { peer, residents } = await served(t, [0, 1, 2, 3])
   t.deepEqual(residents.takeUsed(), [])
@@ -314,9 +334,9 @@ test('a sequential reader is told of in steps that double, a random one is not',
   const chunk = new Uint8Array(2 ** 20)
   const residents = createResidentChunks()
   const heard: SessionMessage[] = []
-  const { peer } = await fusePeer(t, (message) => heard.push(message), { residents, tellEvery: 2 ** 22 })
+  const { peer } = await fusePeer(t, (message) => heard.push(message), { tellEvery: 2 ** 22 })
   peer.init()
-  peer.native.addTable(tableOf(Array.from({ length: 64 }, () => chunk)).rows)
+  peer.native.addTable(tableOf(Array.from({ length: 64 }, () => chunk)).rows, residents)
   peer.native.learn(rowOf(node({ size, content: { table: 0, start: 0 } })))
   residents.publishZeros(chunkIdOf(chunk), chunk.length)
   let seed = 1
@@ -378,9 +398,9 @@ test('a file put together from pieces is read from all of them', async (t) => {
 test('a reply in more pieces than the kernel takes at once is whole', async (t) => {
   const small = Array.from({ length: 3000 }, (_, i) => lcg(i, 40))
   const residents = createResidentChunks()
-  const { peer } = await fusePeer(t, () => {}, { residents })
+  const { peer } = await fusePeer(t, () => {})
   peer.init()
-  peer.native.addTable(tableOf(small).rows)
+  peer.native.addTable(tableOf(small).rows, residents)
   peer.native.learn(rowOf(node({ size: 120_000, content: { table: 0, start: 0 } })))
   for (const chunk of small) residents.publish(chunkIdOf(chunk), chunk)
   t.is(Buffer.compare(peer.ask(OP.read, 2, readArguments(0, 120_000)).body, Buffer.concat(small)), 0)

@@ -17,20 +17,26 @@ const MIB = 2 ** 20
 const chunks = Array.from({ length: 128 }, (_, i) => (i % 8 === 5 ? new Uint8Array(MIB / 16) : lcg(i, MIB / 16 - i)))
 const whole = Buffer.concat(chunks)
 
-/** 8 MiB in 128 chunks, some of them zeros, with memory for `maxBytes`. Counts the reads that came to JavaScript. */
+/** 8 MiB in 128 chunks, some of them zeros, with memory for `maxBytes`. Tells what was asked of JavaScript, and seen by it. */
 function blob(maxBytes: number) {
   const source = chunkSource(new MemoryStore(byId(chunks)), { maxBytes })
   const reader = new ChunkReader('blob', tableOf(chunks), source)
   const filesystem = new BlobFilesystem(reader, { name: 'blob' })
   const asked: number[] = []
+  const seen: number[] = []
   const ran: number[] = []
+  const fetch = filesystem.fetch.bind(filesystem)
+  filesystem.fetch = (inode, offset, length, options) => {
+    asked.push(offset)
+    return fetch(inode, offset, length, options)
+  }
   const read = filesystem.read.bind(filesystem)
   filesystem.read = (inode, offset, length, options) => {
-    asked.push(offset)
+    seen.push(offset)
     return read(inode, offset, length, options)
   }
   filesystem.ran = (_inode, offset) => void ran.push(offset)
-  return { filesystem, reader, asked, ran }
+  return { filesystem, reader, asked, seen, ran }
 }
 
 onMount('what is in memory is looked up, listed and read while the main thread does something else', async (t) => {
@@ -45,6 +51,14 @@ onMount('what is in memory is looked up, listed and read while the main thread d
   t.is(Buffer.compare(readFileSync(file), whole), 0)
   t.is(spawnSync('ls', ['-l', served.path]).status, 0)
   t.deepEqual(asked, [])
+})
+
+onMount('what is not in memory is fetched without its bytes ever being seen by JavaScript', async (t) => {
+  const { filesystem, asked, seen } = blob(64 * MIB)
+  const served = await serveHere(t, filesystem)
+  t.is(Buffer.compare(await output(t, 'cat', join(served.path, 'blob')), whole), 0)
+  t.true(asked.length > 0)
+  t.deepEqual(seen, [])
 })
 
 onMount('with memory for a few chunks only, eight readers read what is there', async (t) => {

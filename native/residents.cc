@@ -1,4 +1,4 @@
-#include "session_residents.hh"
+#include "residents.hh"
 
 #include <algorithm>
 
@@ -31,9 +31,14 @@ void Borrowed::addZeros(std::uint64_t size) {
   }
 }
 
-void Residents::publish(const ChunkKey& key, const std::uint8_t* data, std::size_t size,
-                        std::shared_ptr<const void> owner) {
-  std::shared_ptr<const void> before;  // let go of outside the lock
+void Residents::publish(const ChunkKey& key, ChunkRef chunk) {
+  const std::uint8_t* data = chunk->data();
+  const std::size_t size = chunk->size();
+  publish(key, data, size, std::move(chunk));
+}
+
+void Residents::publish(const ChunkKey& key, const std::uint8_t* data, std::size_t size, ChunkRef owner) {
+  ChunkRef before;  // let go of outside the lock
   std::lock_guard lock(mutex_);
   Resident& resident = chunks_[key];
   if (resident.zeros) return;
@@ -44,7 +49,7 @@ void Residents::publish(const ChunkKey& key, const std::uint8_t* data, std::size
 }
 
 void Residents::publishZeros(const ChunkKey& key, std::size_t size) {
-  std::shared_ptr<const void> before;
+  ChunkRef before;
   std::lock_guard lock(mutex_);
   Resident& resident = chunks_[key];
   if (!resident.zeros) zeros_.emplace_back(key, size);
@@ -55,12 +60,18 @@ void Residents::publishZeros(const ChunkKey& key, std::size_t size) {
 }
 
 void Residents::withdraw(const ChunkKey& key) {
-  std::shared_ptr<const void> before;
+  ChunkRef before;
   std::lock_guard lock(mutex_);
   const auto found = chunks_.find(key);
   if (found == chunks_.end() || found->second.zeros) return;
   before = std::move(found->second.owner);
   chunks_.erase(found);
+}
+
+Resident Residents::find(const ChunkKey& key) {
+  std::lock_guard lock(mutex_);
+  const auto found = chunks_.find(key);
+  return found == chunks_.end() ? Resident() : found->second;
 }
 
 bool Residents::borrow(const IndexRows& index, std::uint64_t position, std::uint64_t length, Borrowed& borrowed) {

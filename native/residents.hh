@@ -1,6 +1,6 @@
 /**
- * Chunks that are in memory now, for every session of a process that is told of them. The chunk cache decides what
- * is in memory; sessions borrow it for the length of one reply.
+ * Plain chunks in memory. A chunk cache in JavaScript decides what stays here, by their ids; sessions borrow it for the
+ * length of one reply.
  */
 #pragma once
 
@@ -15,6 +15,8 @@
 #include <mutex>
 #include <unordered_map>
 #include <vector>
+
+#include "chunk_bytes.hh"
 
 namespace cairn {
 
@@ -64,7 +66,7 @@ struct Resident {
   const std::uint8_t* data = nullptr;
   std::size_t size = 0;
   /** Keeps `data` where it is. */
-  std::shared_ptr<const void> owner;
+  ChunkRef owner;
   /** All zeros: `data` is nothing. */
   bool zeros = false;
   bool used = false;
@@ -73,7 +75,7 @@ struct Resident {
 /** What one reply is made of: where its bytes are, and what keeps them there. */
 struct Borrowed {
   std::vector<iovec> pieces;
-  std::vector<std::shared_ptr<const void>> owners;
+  std::vector<ChunkRef> owners;
   std::size_t length = 0;
 
   void add(const void* data, std::size_t size) {
@@ -86,10 +88,15 @@ struct Borrowed {
 /** Safe from every thread. */
 class Residents {
  public:
-  void publish(const ChunkKey& key, const std::uint8_t* data, std::size_t size, std::shared_ptr<const void> owner);
+  void publish(const ChunkKey& key, ChunkRef chunk);
+  /** A part of somebody's chunk. */
+  void publish(const ChunkKey& key, const std::uint8_t* data, std::size_t size, ChunkRef owner);
   /** A chunk of nothing but zeros is always in memory. */
   void publishZeros(const ChunkKey& key, std::size_t size);
   void withdraw(const ChunkKey& key);
+
+  /** Another share of the chunk; without an owner where it is not there or all zeros. */
+  Resident find(const ChunkKey& key);
 
   /** Adds `[position, position + length)` of what the index describes; false when not all of it is in memory. */
   bool borrow(const IndexRows& index, std::uint64_t position, std::uint64_t length, Borrowed& borrowed);
