@@ -6,6 +6,7 @@
         'native/addon.cc',
         'native/call.cc',
         'native/chunk_bytes.cc',
+        'native/chunk_files.cc',
         'native/chunker.cc',
         'native/chunker_face.cc',
         'native/compress.cc',

@@ -74,18 +74,19 @@ Resident Residents::find(const ChunkKey& key) {
   return found == chunks_.end() ? Resident() : found->second;
 }
 
-bool Residents::borrow(const IndexRows& index, std::uint64_t position, std::uint64_t length, Borrowed& borrowed) {
-  if (length == 0) return true;
+std::optional<std::size_t> Residents::borrow(const IndexRows& index, std::uint64_t position, std::uint64_t length,
+                                             Borrowed& borrowed) {
+  if (length == 0) return std::nullopt;
   std::size_t row = index.find(position);
   std::lock_guard lock(mutex_);
   while (length > 0) {
-    if (row >= index.count()) return false;
+    if (row >= index.count()) return index.count();
     const std::uint64_t start = index.startAt(row);
     const std::uint64_t end = index.endAt(row);
     const ChunkKey key = index.keyAt(row);
     const auto found = chunks_.find(key);
     // An index that lies about a size gets no say here: JavaScript has the sentence for it.
-    if (found == chunks_.end() || end <= position || found->second.size != end - start) return false;
+    if (found == chunks_.end() || end <= position || found->second.size != end - start) return row;
     Resident& resident = found->second;
     const std::uint64_t part = std::min(end - position, length);
     if (resident.zeros) {
@@ -99,7 +100,7 @@ bool Residents::borrow(const IndexRows& index, std::uint64_t position, std::uint
     length -= part;
     row += 1;
   }
-  return true;
+  return std::nullopt;
 }
 
 bool Residents::isZeros(const IndexRows& index, std::size_t row) {

@@ -13,6 +13,7 @@
 #include <cstring>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -83,6 +84,12 @@ struct Borrowed {
     length += size;
   }
   void addZeros(std::uint64_t size);
+  /** Empty again, but for the piece that whoever replies fills in. */
+  void restart() {
+    pieces.resize(1);
+    owners.clear();
+    length = 0;
+  }
 };
 
 /** Safe from every thread. */
@@ -98,8 +105,12 @@ class Residents {
   /** Another share of the chunk; without an owner where it is not there or all zeros. */
   Resident find(const ChunkKey& key);
 
-  /** Adds `[position, position + length)` of what the index describes; false when not all of it is in memory. */
-  bool borrow(const IndexRows& index, std::uint64_t position, std::uint64_t length, Borrowed& borrowed);
+  /**
+   * Adds `[position, position + length)` of what the index describes. Returns the row of the first chunk that is not in
+   * memory, the index's `count()` where the range leads out of it; nothing when all was added.
+   */
+  std::optional<std::size_t> borrow(const IndexRows& index, std::uint64_t position, std::uint64_t length,
+                                    Borrowed& borrowed);
 
   /** Whether the chunk of that row holds nothing but zeros, as far as is known without looking into it. */
   bool isZeros(const IndexRows& index, std::size_t row);

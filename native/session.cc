@@ -209,6 +209,14 @@ void Session::ask(Topic topic, const FuseRequest& request, int descriptor, Fligh
   if (refusing_) failAll();
 }
 
+std::vector<Message> Session::takeMessages() {
+  std::vector<Message> messages = outbox_.take();
+  for (const Message& message : messages) {
+    if (message.topic == Topic::decoded) unheard_ -= message.length;
+  }
+  return messages;
+}
+
 void Session::post(Message message) {
   if (!outbox_.post(std::move(message))) failAll();
 }

@@ -63,7 +63,7 @@ class Session {
   // What follows is for the one thread on which JavaScript runs. Every answer is for a ticket, and nothing when that
   // is over already.
 
-  std::vector<Message> takeMessages() { return outbox_.take(); }
+  std::vector<Message> takeMessages();
 
   /** Answers lookup and attributes. */
   void answerNode(std::uint64_t ticket, const Node& node);
@@ -105,6 +105,8 @@ class Session {
 
   void ask(Topic topic, const FuseRequest& request, int descriptor, Flight flight, Message message);
   void post(Message message);
+  /** Whether the bytes of a node could be gathered, decoding a chunk or two that are missing. */
+  bool gather(const Node& node, std::uint64_t offset, std::uint64_t length, Borrowed& borrowed);
   void failAll();
   void startOthers();
   Found findNode(std::uint64_t inode, Node& node);
@@ -128,6 +130,9 @@ class Session {
   bool withoutOpen_ = false;
   bool withoutOpendir_ = false;
   std::atomic<bool> initialised_{false};
+
+  /** Bytes of chunks that were decoded here and that JavaScript, who bounds them, has not heard of. */
+  std::atomic<std::uint64_t> unheard_{0};
 
   Known known_;
   std::vector<std::shared_ptr<Answers>> sources_;

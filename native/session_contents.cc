@@ -27,9 +27,10 @@ const std::uint8_t* PiecedFile::memoryAt(std::uint64_t from, std::uint64_t lengt
   return memory_ + from;
 }
 
-std::uint32_t Contents::addTable(IndexRows rows, std::shared_ptr<Residents> residents) {
+std::uint32_t Contents::addTable(IndexRows rows, std::shared_ptr<Residents> residents,
+                                 std::shared_ptr<const ChunkFiles> files) {
   std::unique_lock lock(mutex_);
-  tables_.push_back({std::move(rows), std::move(residents)});
+  tables_.push_back({std::move(rows), std::move(residents), std::move(files)});
   return static_cast<std::uint32_t>(tables_.size() - 1);
 }
 
@@ -44,17 +45,61 @@ bool Contents::covers(const Node& node) {
 }
 
 bool Contents::borrow(const Node& node, std::uint64_t offset, std::uint64_t length, Borrowed& borrowed) {
-  std::shared_lock lock(mutex_);
-  if (node.table < tables_.size()) {
-    if (node.start > ~offset) return false;
-    const Table& table = tables_[node.table];
-    return table.residents->borrow(table.rows, node.start + offset, length, borrowed);
-  }
-  const auto found = files_.find(node.attributes.inode);
-  return found != files_.end() && borrowFile(found->second, offset, length, borrowed);
+  std::optional<Missing> missing;
+  return borrow(node, offset, length, borrowed, missing);
 }
 
-bool Contents::borrowFile(const PiecedFile& file, std::uint64_t offset, std::uint64_t length, Borrowed& borrowed) {
+bool Contents::borrowDecoding(const Node& node, std::uint64_t offset, std::uint64_t length, std::size_t most,
+                              Borrowed& borrowed, std::vector<Decoded>& decoded) {
+  for (;;) {
+    std::optional<Missing> missing;
+    borrowed.restart();
+    if (borrow(node, offset, length, borrowed, missing)) return true;
+    if (!missing || decoded.size() == most || !decode(*missing, decoded)) return false;
+  }
+}
+
+bool Contents::decode(const Missing& missing, std::vector<Decoded>& decoded) {
+  std::shared_ptr<Residents> residents;
+  std::shared_ptr<const ChunkFiles> files;
+  ChunkKey key;
+  std::size_t size = 0;
+  {
+    std::shared_lock lock(mutex_);
+    const Table& table = tables_[missing.table];
+    if (!table.files || missing.row >= table.rows.count()) return false;
+    residents = table.residents;
+    files = table.files;
+    key = table.rows.keyAt(missing.row);
+    size = static_cast<std::size_t>(table.rows.endAt(missing.row) - table.rows.startAt(missing.row));
+  }
+  ChunkRef chunk = files->readNow(key.bytes, size);
+  if (!chunk) return false;
+  residents->publish(key, std::move(chunk));
+  decoded.push_back({missing.table, key, size});
+  return true;
+}
+
+bool Contents::borrow(const Node& node, std::uint64_t offset, std::uint64_t length, Borrowed& borrowed,
+                      std::optional<Missing>& missing) {
+  std::shared_lock lock(mutex_);
+  if (node.table < tables_.size()) {
+    return node.start <= ~offset && borrowTable(node.table, node.start + offset, length, borrowed, missing);
+  }
+  const auto found = files_.find(node.attributes.inode);
+  return found != files_.end() && borrowFile(found->second, offset, length, borrowed, missing);
+}
+
+bool Contents::borrowTable(std::uint32_t table, std::uint64_t position, std::uint64_t length, Borrowed& borrowed,
+                           std::optional<Missing>& missing) {
+  const auto& [rows, residents, files] = tables_[table];
+  const auto row = residents->borrow(rows, position, length, borrowed);
+  if (row) missing = Missing{table, *row};
+  return !row;
+}
+
+bool Contents::borrowFile(const PiecedFile& file, std::uint64_t offset, std::uint64_t length, Borrowed& borrowed,
+                          std::optional<Missing>& missing) {
   while (length > 0) {
     PiecedFile::Piece piece;
     if (!file.at(offset, length, piece)) return false;
@@ -66,8 +111,8 @@ bool Contents::borrowFile(const PiecedFile& file, std::uint64_t offset, std::uin
       borrowed.add(memory, static_cast<std::size_t>(piece.length));
     } else {
       if (piece.source >= tables_.size()) return false;
-      const Table& table = tables_[piece.source];
-      if (!table.residents->borrow(table.rows, piece.from, piece.length, borrowed)) return false;
+      const auto table = static_cast<std::uint32_t>(piece.source);
+      if (!borrowTable(table, piece.from, piece.length, borrowed, missing)) return false;
     }
     offset += piece.length;
     length -= piece.length;
@@ -83,7 +128,7 @@ int Contents::seek(const Node& node, std::uint64_t offset, bool hole, std::uint6
     found = hole ? size : offset;
     return 0;
   }
-  const auto& [index, residents] = tables_[node.table];
+  const auto& [index, residents, files] = tables_[node.table];
   const std::uint64_t end = node.start + size;
   std::uint64_t position = node.start + offset;
   for (std::size_t row = index.find(position); row < index.count() && position < end; row += 1) {

@@ -8,8 +8,9 @@
 #include <unordered_map>
 #include <vector>
 
-#include "session_answers.hh"
+#include "chunk_files.hh"
 #include "residents.hh"
+#include "session_answers.hh"
 
 namespace cairn {
 
@@ -46,8 +47,8 @@ class PiecedFile {
 /** Safe from every thread. What was added stays until the end: memory it points into must live as long. */
 class Contents {
  public:
-  /** An index, and where those of its chunks are that are in memory. */
-  std::uint32_t addTable(IndexRows rows, std::shared_ptr<Residents> residents);
+  /** An index, where those of its chunks are that are in memory, and where all are if they are files (or null). */
+  std::uint32_t addTable(IndexRows rows, std::shared_ptr<Residents> residents, std::shared_ptr<const ChunkFiles> files);
   void addFile(std::uint64_t inode, PiecedFile file);
 
   /** Whether this node's bytes could ever be served from here. */
@@ -55,16 +56,41 @@ class Contents {
   /** Adds `[offset, offset + length)` of the node, which lies inside it; false when not all of it is in memory. */
   bool borrow(const Node& node, std::uint64_t offset, std::uint64_t length, Borrowed& borrowed);
 
+  /** A chunk that was brought into memory here, which whoever decides what stays there must hear of. */
+  struct Decoded {
+    std::uint32_t table;
+    ChunkKey key;
+    std::size_t size;
+  };
+  /**
+   * The same, where as much as `most` chunks that are missing are decoded on the spot, as far as no disk has to be
+   * waited for. Those are in `decoded`, also when it returns false.
+   */
+  bool borrowDecoding(const Node& node, std::uint64_t offset, std::uint64_t length, std::size_t most,
+                      Borrowed& borrowed, std::vector<Decoded>& decoded);
+
   /** SEEK_DATA and SEEK_HOLE as far as all-zero chunks are known. Returns 0 or an errno. */
   int seek(const Node& node, std::uint64_t offset, bool hole, std::uint64_t& found);
 
  private:
-  bool borrowFile(const PiecedFile& file, std::uint64_t offset, std::uint64_t length, Borrowed& borrowed);
-
   struct Table {
     IndexRows rows;
     std::shared_ptr<Residents> residents;
+    std::shared_ptr<const ChunkFiles> files;
   };
+  /** A chunk that a read needs and memory does not have. */
+  struct Missing {
+    std::uint32_t table;
+    std::size_t row;
+  };
+
+  bool borrow(const Node& node, std::uint64_t offset, std::uint64_t length, Borrowed& borrowed,
+              std::optional<Missing>& missing);
+  bool borrowFile(const PiecedFile& file, std::uint64_t offset, std::uint64_t length, Borrowed& borrowed,
+                  std::optional<Missing>& missing);
+  bool borrowTable(std::uint32_t table, std::uint64_t position, std::uint64_t length, Borrowed& borrowed,
+                   std::optional<Missing>& missing);
+  bool decode(const Missing& missing, std::vector<Decoded>& decoded);
 
   std::shared_mutex mutex_;
   std::vector<Table> tables_;

@@ -1,6 +1,7 @@
 /** JavaScript's answers, taken out of their arguments. Wrong ones throw a TypeError, and the ticket stays unanswered. */
 #include <cerrno>
 
+#include "parse.hh"
 #include "residents_face.hh"
 #include "session_face.hh"
 #include "session_rows.hh"
@@ -128,8 +129,20 @@ Napi::Value SessionFace::addTable(const Napi::CallbackInfo& call) {
   if (!session_) return Napi::Number::New(call.Env(), -1);
   held_.push_back(Napi::Persistent(call[0].As<Napi::Object>()));
   const auto* bytes = static_cast<const std::uint8_t*>(rows.data);
+  std::shared_ptr<const ChunkFiles> files;
+  if (call[2].IsObject()) {
+    const auto where = call[2].As<Napi::Object>();
+    DigestName digest;
+    if (!where.Get("directory").IsString() || !where.Get("suffix").IsString()) {
+      return refuse(call.Env(), "files of chunks have a directory and a suffix");
+    }
+    if (!parseDigest(where.Get("digest"), digest)) return call.Env().Undefined();
+    files = std::make_shared<const ChunkFiles>(where.Get("directory").As<Napi::String>().Utf8Value(),
+                                               where.Get("suffix").As<Napi::String>().Utf8Value(), digest);
+  }
   IndexRows index(bytes, rows.length / 40, nullptr);
-  return Napi::Number::New(call.Env(), session_->contents().addTable(std::move(index), std::move(residents)));
+  const std::uint32_t table = session_->contents().addTable(std::move(index), std::move(residents), std::move(files));
+  return Napi::Number::New(call.Env(), table);
 }
 
 Napi::Value SessionFace::addFile(const Napi::CallbackInfo& call) {

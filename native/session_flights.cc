@@ -1,5 +1,6 @@
 #include "session_flights.hh"
 
+#include <iterator>
 #include <utility>
 
 namespace cairn {
@@ -70,9 +71,17 @@ bool Outbox::post(Message message) {
   return !sleeping || wake_();
 }
 
+void Outbox::leave(Message message) {
+  std::lock_guard lock(mutex_);
+  left_.push_back(std::move(message));
+}
+
 std::vector<Message> Outbox::take() {
   std::lock_guard lock(mutex_);
-  return std::exchange(messages_, {});
+  std::vector<Message> taken = std::exchange(left_, {});
+  taken.insert(taken.end(), std::make_move_iterator(messages_.begin()), std::make_move_iterator(messages_.end()));
+  messages_.clear();
+  return taken;
 }
 
 }  // namespace cairn

@@ -30,6 +30,8 @@ enum class Topic : std::uint32_t {
   started = 11,
   /** The kernel has let go; `length` is an errno where that was not how it should be. */
   ended = 12,
+  /** A chunk was brought into memory: `inode` is the number of its index, `name` its id, `length` its size. */
+  decoded = 13,
 };
 
 struct Message {
@@ -90,12 +92,15 @@ class Outbox {
   explicit Outbox(std::function<bool()> wake) : wake_(std::move(wake)) {}
 
   bool post(Message message);
+  /** For what nobody waits for: it is taken with what comes next. */
+  void leave(Message message);
   std::vector<Message> take();
 
  private:
   const std::function<bool()> wake_;
   std::mutex mutex_;
   std::vector<Message> messages_;
+  std::vector<Message> left_;
 };
 
 }  // namespace cairn

@@ -15,6 +15,13 @@ namespace {
 /** JavaScript's numbers end here. No archive reaches it, so no honest question lies behind. */
 constexpr std::uint64_t kSafe = (std::uint64_t{1} << 53) - 1;
 
+/** A read of that much, with that many chunks missing, takes longer to hand to another thread than to answer here. */
+constexpr std::uint64_t kSmallRead = 128u << 10;
+constexpr std::size_t kFewChunks = 2;
+/** From here on JavaScript is woken for what was decoded without it; and then nothing more is, until it has come. */
+constexpr std::uint64_t kTellUnheard = 1u << 20;
+constexpr std::uint64_t kMostUnheard = 8u << 20;
+
 constexpr std::uint32_t kDirectory = 0040000;
 constexpr std::uint32_t kRegular = 0100000;
 constexpr std::uint32_t kKind = 0170000;
@@ -172,7 +179,7 @@ void Session::serveRead(FuseRequest& request, int descriptor) {
     Borrowed borrowed;
     borrowed.pieces.reserve(32);
     borrowed.pieces.emplace_back();
-    if ((node.attributes.mode & kKind) == kRegular && contents_.borrow(node, asked.offset, length, borrowed)) {
+    if ((node.attributes.mode & kKind) == kRegular && gather(node, asked.offset, length, borrowed)) {
       sendGathered(descriptor, request.unique(), borrowed.pieces, borrowed.length);
       Run run;
       if (runs_.note(request.node(), asked.offset, length, run)) {
@@ -194,6 +201,22 @@ void Session::serveRead(FuseRequest& request, int descriptor) {
     post(ranMessage(run));
   }
   ask(Topic::read, request, descriptor, std::move(flight), std::move(message));
+}
+
+bool Session::gather(const Node& node, std::uint64_t offset, std::uint64_t length, Borrowed& borrowed) {
+  // A long read misses many chunks, which several threads decode faster, and JavaScript goes on behind it.
+  if (length > kSmallRead || unheard_ > kMostUnheard) return contents_.borrow(node, offset, length, borrowed);
+  std::vector<Contents::Decoded> decoded;
+  const bool gathered = contents_.borrowDecoding(node, offset, length, kFewChunks, borrowed, decoded);
+  for (const auto& [table, key, size] : decoded) {
+    Message message(Topic::decoded);
+    message.inode = table;
+    message.length = size;
+    message.name.assign(reinterpret_cast<const char*>(key.bytes.data()), key.bytes.size());
+    if ((unheard_ += size) < kTellUnheard) outbox_.leave(std::move(message));
+    else post(std::move(message));
+  }
+  return gathered;
 }
 
 void Session::serveSeek(FuseRequest& request, int descriptor) {

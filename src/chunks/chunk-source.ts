@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { performance } from 'node:perf_hooks'
 import { ChunkCorruptError } from '../errors.ts'
-import type { ExpectedChunk } from '../formats/chunk-id.ts'
+import type { ChunkId, ExpectedChunk } from '../formats/chunk-id.ts'
 import type { ResidentChunks } from '../native/resident-chunks.ts'
 import { SingleFlight } from '../single-flight.ts'
 import { type ChunkStore, isLocated, type UseChunk } from '../stores/store.ts'
@@ -10,7 +10,7 @@ import { ChunkCache } from './chunk-cache.ts'
 import { decodeInto, decodeStored, namingDigest } from './decode-stored.ts'
 import { isZeroChunk, zeroBytes } from './null-chunk.ts'
 import { Pace } from './pace.ts'
-import type { CachedSource, ChunkReadOptions } from './source.ts'
+import type { CachedSource, ChunkDirectory, ChunkReadOptions } from './source.ts'
 
 export interface ChunkSourceOptions {
   /** Plain bytes kept in memory at most. Default: 256 MiB. */
@@ -66,6 +66,14 @@ class StoreChunkSource implements CachedSource {
 
   get residents(): ResidentChunks {
     return this.#cache.residents
+  }
+
+  get files(): ChunkDirectory | undefined {
+    return isLocated(this.#store) ? this.#store : undefined
+  }
+
+  adopt(id: ChunkId, size: number): void {
+    this.#cache.add(id, size)
   }
 
   holds({ id, size }: ExpectedChunk): boolean {

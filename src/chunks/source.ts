@@ -1,4 +1,4 @@
-import type { ExpectedChunk } from '../formats/chunk-id.ts'
+import type { ChunkId, ExpectedChunk } from '../formats/chunk-id.ts'
 import type { ResidentChunks } from '../native/resident-chunks.ts'
 import type { ReadOptions } from '../read-options.ts'
 import type { Pace } from './pace.ts'
@@ -23,6 +23,12 @@ export interface ChunkSource extends AsyncDisposable {
   resident(chunk: ExpectedChunk): Uint8Array | undefined
 }
 
+/** Chunks as files `ab12/ab12…`, with `suffix` where they are compressed. */
+export interface ChunkDirectory {
+  readonly directory: string
+  readonly suffix: string
+}
+
 /** A source that keeps what it has read, so that reading ahead makes sense, and knows how fast it is. */
 export interface CachedSource extends ChunkSource {
   /** Plain bytes that are kept at most. */
@@ -30,6 +36,8 @@ export interface CachedSource extends ChunkSource {
   readonly pace: Pick<Pace, 'latency' | 'throughput'>
   /** Where what is kept lies, for whoever serves it without JavaScript. */
   readonly residents: ResidentChunks
+  /** Where all chunks are, if they are files of this machine. */
+  readonly files: ChunkDirectory | undefined
 
   /** Whether the chunk is in `residents` now; it is used with that. */
   holds(chunk: ExpectedChunk): boolean
@@ -38,6 +46,8 @@ export interface CachedSource extends ChunkSource {
    * than the budget does not stay there, and a chunk of zeros has no bytes to be anywhere.
    */
   fetch(chunk: ExpectedChunk, options?: ChunkReadOptions): Promise<void>
+  /** Somebody else has put a chunk into `residents`: from here on it counts as what is kept. */
+  adopt(id: ChunkId, size: number): void
 }
 
 /** Whether the source keeps what it has read. */

@@ -1,3 +1,4 @@
+import { chunkIdFromBytes } from '../formats/chunk-id.ts'
 import { NODE_ROW, TOPIC, writeNode, type NativeSession, type SessionMessage } from '../native/session.ts'
 import { errnoOf, isAnswer } from './errno.ts'
 import { ROOT_INODE, type Attributes, type Filesystem, type Inode, type ListedPage } from './filesystem.ts'
@@ -49,6 +50,10 @@ export class SessionRequests {
     if (message.topic === TOPIC.interrupted) return this.#interrupt(message.ticket)
     if (message.topic === TOPIC.ran) {
       this.#filesystem.ran?.(message.inode, message.position, message.length)
+      return
+    }
+    if (message.topic === TOPIC.decoded) {
+      this.#filesystem.contents?.[message.inode]?.adopt(chunkIdFromBytes(message.name), message.length)
       return
     }
     const known = this.#works[message.topic]

@@ -1,8 +1,10 @@
+import { realpath } from 'node:fs/promises'
 import { availableParallelism, constants } from 'node:os'
 import { describeErrno, MountRefusedError } from '../errors.ts'
 import {
   openSession,
   TOPIC,
+  type NativeChunkFiles,
   type NativeSession,
   type SessionDevice,
   type SessionMessage,
@@ -94,11 +96,18 @@ export async function serveSession(
   const native = await openSession(device, options, hear)
   requests.serve(native)
   for (const content of contents) {
-    native.addTable(content.table.rows, content.residents)
+    native.addTable(content.table.rows, content.residents, await filesOf(content))
     publishZeros(content)
   }
   await started.promise
   return { native, ended: ended.promise }
+}
+
+/** As the session's threads find them, which follow no symlink. */
+async function filesOf({ files, table }: ChunkedContent): Promise<NativeChunkFiles | undefined> {
+  if (files === undefined) return undefined
+  const directory = await realpath(files.directory).catch(() => undefined)
+  return directory === undefined ? undefined : { directory, suffix: files.suffix, digest: table.digest }
 }
 
 /** Chunks of zeros are served without ever being in memory, and tell of holes. */

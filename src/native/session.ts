@@ -1,5 +1,6 @@
 // The door to the addon's FUSE session: numbers and typed arrays on the inside, names on the outside.
 
+import type { DigestName } from '../formats/chunk-id.ts'
 import { loadNative } from './binding.ts'
 import type { ResidentChunks } from './resident-chunks.ts'
 
@@ -45,7 +46,8 @@ export const TOPIC = {
   interrupted: 9,
   ran: 10,
   started: 11,
-  ended: 12
+  ended: 12,
+  decoded: 13
 } as const
 
 /** A request the session cannot answer by itself (topics 1 to 8), or something it has to say. */
@@ -53,14 +55,23 @@ export interface SessionMessage {
   readonly topic: number
   /** What the answer is for; of `interrupted`: whose asker has left. */
   readonly ticket: number
+  /** Of `decoded`: the number of the chunk's index. */
   readonly inode: number
   /** An offset, or of a listing the cookie to go on behind. */
   readonly position: number
-  /** Of `ended`: an errno where it was not the kernel that let go. */
+  /** Of `ended`: an errno where it was not the kernel that let go. Of `decoded`: the chunk's size. */
   readonly length: number
   /** The session would serve more of this node if it were told of its attributes (`learn`). */
   readonly unknown: boolean
+  /** Of `decoded`: the chunk's id. */
   readonly name: Uint8Array<ArrayBuffer>
+}
+
+/** Where an index's chunks are, if they are files: an absolute path, in which no symlink is followed. */
+export interface NativeChunkFiles {
+  readonly directory: string
+  readonly suffix: string
+  readonly digest: DigestName
 }
 
 /** One mount's session in the addon. Answers to tickets that are over do nothing. Times are milliseconds, or Infinity. */
@@ -88,9 +99,9 @@ export interface NativeSession {
   learn(row: Float64Array): void
   /**
    * Rows of an index, held and not copied, and where those of its chunks are that are in memory; returns the number by
-   * which nodes refer to it.
+   * which nodes refer to it. With `files`, small reads bring chunks into memory by themselves, and say `decoded`.
    */
-  addTable(rows: Uint8Array, residents: ResidentChunks): number
+  addTable(rows: Uint8Array, residents: ResidentChunks, files?: NativeChunkFiles): number
   /**
    * A file put together from pieces: `rows` are `[start, source, from]`, sorted by start, where source is an index's
    * number, or PIECE_ZEROS, or PIECE_MEMORY. Both arrays are held and not copied.

@@ -132,6 +132,8 @@ export class ChunkReader implements RandomReader {
     return {
       table,
       residents: source.residents,
+      files: source.files,
+      adopt: (id, size) => source.adopt(id, size),
       // Runs of zeros are cut at the largest size; what is left of one is not worth knowing.
       zeroChunks: async () => {
         if (table.chunkSize.max > MOST_ZEROS) return []

@@ -36,7 +36,7 @@ export class LocalStore implements PrunableStore, LocatedStore {
   readonly name: string
   readonly directory: string
   readonly compressed: boolean
-  readonly #suffix: string
+  readonly suffix: string
 
   /** Looks at nothing; `LocalStore.open` does, and is what finds a wrong path early. */
   constructor(
@@ -46,7 +46,7 @@ export class LocalStore implements PrunableStore, LocatedStore {
     this.name = name
     this.directory = directory
     this.compressed = !uncompressed
-    this.#suffix = suffix
+    this.suffix = suffix
   }
 
   /** Opens a store that is there. Rejects with StoreInvalidError when the path is no directory that can be read. */
@@ -69,7 +69,7 @@ export class LocalStore implements PrunableStore, LocatedStore {
   }
 
   locate(id: ChunkId): ChunkFile {
-    return { path: this.#pathOf(id), suffix: this.#suffix }
+    return { path: this.#pathOf(id), suffix: this.suffix }
   }
 
   async get<T>(id: ChunkId, use: UseChunk<T>, { signal }: ReadOptions = {}): Promise<T> {
@@ -104,7 +104,7 @@ export class LocalStore implements PrunableStore, LocatedStore {
         if (found?.isFile()) return false
         if (found?.isSymbolicLink()) await unlink(other).catch(ignoreAbsent)
       }
-      return await placeChunk(this.compressed ? path + this.#suffix : path, stored, signal)
+      return await placeChunk(this.compressed ? path + this.suffix : path, stored, signal)
     } catch (error) {
       signal?.throwIfAborted()
       throw this.#failure(error)
@@ -118,7 +118,7 @@ export class LocalStore implements PrunableStore, LocatedStore {
       for await (const { name } of await opendir(this.directory)) {
         if (!PREFIX.test(name)) continue
         signal?.throwIfAborted()
-        const listing = chunksIn(this.directory, name, this.#suffix)
+        const listing = chunksIn(this.directory, name, this.suffix)
         listing.catch(() => {})
         ahead.push(listing)
         if (ahead.length > LISTED_AHEAD) yield* await ahead.shift()!
@@ -149,7 +149,7 @@ export class LocalStore implements PrunableStore, LocatedStore {
 
   #names(id: ChunkId): readonly string[] {
     const path = this.#pathOf(id)
-    return this.#suffix === '' ? [path] : [path, path + this.#suffix]
+    return this.suffix === '' ? [path] : [path, path + this.suffix]
   }
 
   /** A chunk is certainly missing only while the directory is there: an unmounted disk has lost nothing. */

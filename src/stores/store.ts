@@ -72,8 +72,11 @@ export interface PrunableStore extends WritableStore {
 
 /** A store whose chunks are files of this machine: the addon decodes straight from them, with nobody asked in between. */
 export interface LocatedStore extends ChunkStore {
-  /** Where the chunk would be. Looks at nothing. */
+  /** Where the chunk would be: `ab12/ab12…` below `directory`. Looks at nothing. */
   locate(id: ChunkId): ChunkFile
+  readonly directory: string
+  /** What ends the names of compressed chunks. */
+  readonly suffix: string
 }
 
 /** Whether the store's chunks are files of this machine. */

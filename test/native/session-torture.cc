@@ -176,7 +176,7 @@ void round(unsigned seed, unsigned threads, unsigned requests) {
   options.threads = threads;
   options.maxBytes = 100'000;
   Session session(ends[0], options, [&] { return answering.wake(); });
-  session.contents().addTable(IndexRows(rows.data(), kChunks, nullptr), residents);
+  session.contents().addTable(IndexRows(rows.data(), kChunks, nullptr), residents, nullptr);
   // As with the kernel, the first request is there before anybody listens.
   std::uint64_t unique = 0;
   fuse_init_in init{};

@@ -1,14 +1,17 @@
 import { spawnSync } from 'node:child_process'
-import { readFileSync, statSync } from 'node:fs'
+import { constants, readFileSync, statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
 import { chunkSource } from '../../../src/chunks/chunk-source.ts'
+import { native } from '../../../src/native/binding.ts'
 import { BlobFilesystem } from '../../../src/mount/blob-filesystem.ts'
 import { ChunkReader } from '../../../src/reader/chunk-reader.ts'
+import { LocalStore } from '../../../src/stores/local.ts'
 import { MemoryStore } from '../../../src/stores/memory.ts'
-import { byId, lcg, tableOf } from '../../support/chunks.ts'
+import { byId, chunkIdOf, lcg, tableOf } from '../../support/chunks.ts'
 import { skippingWhen, withoutMounts } from '../../support/needs.ts'
+import { scratch } from '../../support/scratch.ts'
 import { output, serveHere } from '../support/served-session.ts'
 
 const onMount = skippingWhen(test, withoutMounts())
@@ -78,6 +81,26 @@ onMount('with memory for a few chunks only, eight readers read what is there', a
     })
   )
   t.is(Buffer.compare(await output(t, 'cat', join(served.path, 'blob')), whole), 0)
+})
+
+onMount('random reads of a local store are answered without JavaScript, within the memory allowed', async (t) => {
+  const directory = await scratch(t)
+  const store = await LocalStore.create(directory)
+  for (const chunk of chunks) await store.put(chunkIdOf(chunk), await native.compressChunk(chunk, 'zstd'))
+  const source = chunkSource(store, { maxBytes: MIB })
+  const filesystem = new BlobFilesystem(new ChunkReader('blob', tableOf(chunks), source), { name: 'blob' })
+  const served = await serveHere(t, filesystem)
+  await using file = await open(join(served.path, 'blob'), constants.O_RDONLY | constants.O_DIRECT)
+  let seed = 7
+  const next = (below: number) => (seed = (Math.imul(seed, 1103515245) + 12345) >>> 1) % below
+  for (let i = 0; i < 2000; i += 1) {
+    const position = next(whole.length / 4096) * 4096
+    const { bytesRead, buffer } = await file.read(Buffer.alloc(4096), 0, 4096, position)
+    if (!buffer.subarray(0, bytesRead).equals(whole.subarray(position, position + bytesRead))) t.fail(`at ${position}`)
+  }
+  // What was decoded since JavaScript last heard of it comes on top, and is a megabyte before it is told.
+  t.true(source.residents.count * (MIB / 16) < 3 * MIB)
+  t.true(source.residents.count > 8)
 })
 
 onMount('a sequential reader who is served from memory is told of, in order and without gaps', async (t) => {

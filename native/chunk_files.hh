@@ -1,0 +1,32 @@
+#pragma once
+
+#include <string>
+
+#include "chunk_bytes.hh"
+#include "digest.hh"
+
+namespace cairn {
+
+/** A local store of chunks, for threads that must not wait for a disk. Safe from all of them. */
+class ChunkFiles {
+ public:
+  /** `directory` is absolute, and no symlink in it is followed. */
+  ChunkFiles(std::string directory, std::string suffix, DigestName digest)
+      : directory_(std::move(directory)), suffix_(std::move(suffix)), digest_(digest) {}
+
+  /**
+   * The plain bytes of a chunk, checked. Empty where its file is not all in the page cache, is not the chunk, or is not
+   * there: whoever can wait finds out which.
+   */
+  ChunkRef readNow(const Digest& id, std::size_t size) const;
+
+ private:
+  ChunkRef readPlain(const std::string& path, std::size_t size, bool& absent) const;
+  ChunkRef readCompressed(const std::string& path, std::size_t size) const;
+
+  const std::string directory_;
+  const std::string suffix_;
+  const DigestName digest_;
+};
+
+}  // namespace cairn
