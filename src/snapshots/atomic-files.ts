@@ -128,14 +128,15 @@ export function ignoreAbsent(error: unknown): undefined {
   if (code !== 'ENOENT' && code !== 'ENOTDIR') throw error
 }
 
-/** Runs file operations; what the system refuses becomes a FileError that names `path`. */
+/** Runs file operations; what the system refuses becomes a FileError that names `path`, also where it was a temporary beside it. */
 export async function naming<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
     const { code, syscall, path: other } = error as NodeJS.ErrnoException
     if (code === undefined || syscall === undefined) throw error
-    throw new FileError(other ?? path, code, { cause: error })
+    const named = other === undefined || isTemporary(basename(other)) ? path : other
+    throw new FileError(named, code, { cause: error })
   }
 }
 

@@ -1,7 +1,8 @@
 import { stat } from 'node:fs/promises'
 import { OptionError } from '../../errors.ts'
-import { writeArchive } from '../../snapshots/archive/single.ts'
-import { command } from '../command.ts'
+import { naming } from '../../snapshots/atomic-files.ts'
+import { fileBytes, Snapshot, writeArchive } from '../../snapshots/archive/single.ts'
+import { command, UsageError } from '../command.ts'
 import { toJson } from '../json.ts'
 import { count, repeated, single, text } from '../options.ts'
 import { formatSize } from '../quantities.ts'
@@ -12,7 +13,8 @@ export default command({
   name: 'archive write',
   usage: '<file> <state>',
   summary: 'archive one file with what checks it',
-  details: `A gzip tar file of meta.json, state.bin and SHA256SUMS. It is there only once it has been read again to its end.`,
+  details: `A gzip tar file of meta.json, state.bin and SHA256SUMS. It is there only once it has been read again to its end. FILE - is
+standard output.`,
   example: ['cairn archive write state.snap /var/lib/app/state.db'],
   options: {
     id: single('--id <id>', 'what the archive says it is of (default: something unique)', text),
@@ -36,7 +38,15 @@ export default command({
       if (Object.hasOwn(meta, name)) throw new OptionError('--meta', `${name} is not for you to say here`)
     }
     const sealer = await sealerFor(values)
-    const written = await writeArchive(file, state, { meta: { ...meta, ...own }, sealer, signal })
+    const options = { meta: { ...meta, ...own }, sealer, signal }
+    if (file === '-') {
+      if (json) throw new UsageError('standard output has room for the archive or for --json, not for both')
+      const { size } = await naming(state, () => stat(state))
+      await using made = await Snapshot.create(fileBytes(state, size), size, options)
+      for await (const piece of made.stream()) await terminal.out(piece)
+      return
+    }
+    const written = await writeArchive(file, state, options)
     const { size } = await stat(file)
     if (json) await terminal.out(`${toJson({ file, bytes: size, ...written })}\n`)
     else await terminal.out(`${file} ${formatSize(size)}, seal ${written.seal}\n`)

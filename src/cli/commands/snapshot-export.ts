@@ -1,5 +1,5 @@
 import { exportSetTo } from '../../snapshots/archive/export-set.ts'
-import { command } from '../command.ts'
+import { command, UsageError } from '../command.ts'
 import { toJson } from '../json.ts'
 import { oneOf, single } from '../options.ts'
 import { formatSize, parsePositiveSize } from '../quantities.ts'
@@ -11,10 +11,12 @@ export default command({
   usage: '<repo> <set> <file>',
   summary: 'write a set to one archive, or to parts of a fixed size',
   details: `A tar file with SHA256SUMS, which "cairn snapshot import" takes in. Layout "stream" has the plain bytes of every member
-instead of chunks, for whoever has nothing but tar and cat. Parts that are there already and right are left alone.`,
+instead of chunks, for whoever has nothing but tar and cat. Parts that are there already and right are left alone. FILE - is
+standard output.`,
   example: [
     'cairn snapshot export /backup/repo nightly-31 nightly.tar',
-    'cairn snapshot export /backup/repo 31 nightly.tar --part-size 99M'
+    'cairn snapshot export /backup/repo 31 nightly.tar --part-size 99M',
+    'cairn snapshot export /backup/repo 31 - | age -r RECIPIENT > nightly.tar.age'
   ],
   options: {
     layout: single('--layout <name>', 'chunks (default) or stream', oneOf('chunks', 'stream')),
@@ -30,8 +32,17 @@ instead of chunks, for whoever has nothing but tar and cat. Parts that are there
     const { args, values, terminal, signal } = invocation
     const { layout, partSize, json } = values
     const [repo, ref, file] = args
+    if (file === '-' && partSize !== undefined)
+      throw new UsageError('parts are files: --part-size needs the name of one')
+    if (file === '-' && json)
+      throw new UsageError('standard output has room for the archive or for --json, not for both')
     const sealer = await sealerFor(values)
     await using repository = await openedRepository(invocation, repo)
+    if (file === '-') {
+      await using exported = await repository.export(ref, { layout, sealer, signal })
+      for await (const piece of exported.stream({ signal, transient: true })) await terminal.out(piece)
+      return
+    }
     const { set, bytes, files } = await exportSetTo(repository, ref, file, { layout, partSize, sealer, signal })
     const { id, name } = set
     if (json) await terminal.out(`${toJson({ id, name, bytes, files })}\n`)

@@ -18,6 +18,7 @@ const META = 'meta.json'
 const STATE = 'state.bin'
 /** Generous, and there is a limit. */
 const MOST_META = 16 * 1024 * 1024
+const BLOCK = 1024 * 1024
 
 const Count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 const MetaSchema = v.looseObject({
@@ -234,15 +235,17 @@ function decodeMeta(bytes: Uint8Array, what: string): ArchiveMeta {
 }
 
 /** Exactly the bytes that were there when its size was taken; a file that grows meanwhile is read no further. */
-async function* fileBytes(path: string, size: number): AsyncGenerator<Uint8Array, void, undefined> {
+export async function* fileBytes(path: string, size: number): AsyncGenerator<Uint8Array, void, undefined> {
   if (size === 0) return
   const file = await naming(path, () => open(path, 'r'))
   try {
-    yield* file.createReadStream({
-      end: size - 1,
-      autoClose: false,
-      highWaterMark: 1024 * 1024
-    }) as AsyncIterable<Uint8Array>
+    for (let at = 0; at < size;) {
+      const block = new Uint8Array(Math.min(BLOCK, size - at))
+      const { bytesRead } = await naming(path, () => file.read(block, 0, block.length, at))
+      if (bytesRead === 0) return
+      yield block.subarray(0, bytesRead)
+      at += bytesRead
+    }
   } finally {
     await file.close()
   }
