@@ -1,5 +1,5 @@
 import { pathFromBytes } from '../catar/names.ts'
-import { SourceRefusedError } from '../errors.ts'
+import { OptionError, SourceRefusedError } from '../errors.ts'
 import { nativeFiles } from '../native/files.ts'
 
 interface Rule {
@@ -28,6 +28,16 @@ export class ExcludeRules {
 
   private constructor(rules: readonly Rule[]) {
     this.#rules = rules
+  }
+
+  /** Patterns as a `.caexclude` file in the root of a tree would have them. Throws OptionError. */
+  static of(patterns: readonly string[]): ExcludeRules {
+    const rules = patterns.map((pattern) => {
+      const rule = parseRule(new TextEncoder().encode(pattern))
+      if (rule === undefined) throw new OptionError('exclude', `${JSON.stringify(pattern)} matches nothing`)
+      return rule
+    })
+    return new ExcludeRules(rules)
   }
 
   /** These rules and what the directory's own file, called `path`, says. Throws SourceRefusedError. */

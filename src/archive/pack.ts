@@ -5,6 +5,7 @@ import { GoodbyeBuilder } from '../formats/goodbye.ts'
 import { SCAN_BITS } from '../native/scanned-directory.ts'
 import type { ProgressOptions, ReadOptions } from '../read-options.ts'
 import { Assembly, type SourceFile } from './assembly.ts'
+import { ExcludeRules } from './exclude-rules.ts'
 import { NodeElements } from './node-elements.ts'
 import { OwnerNames } from './owners.ts'
 import type { PackedRows } from './packed-rows.ts'
@@ -26,6 +27,8 @@ export interface PackOptions extends ReadOptions, ProgressOptions {
    * them. Default: casync's.
    */
   features?: bigint | undefined
+  /** Patterns of what is left out, as a `.caexclude` file in the root would have them. Default: none. */
+  excludes?: readonly string[] | undefined
   /** Gathers the tree table along the way. */
   rows?: PackedRows | undefined
 }
@@ -48,11 +51,11 @@ interface Open {
  */
 export async function* packTree(
   directory: string | Uint8Array,
-  { features = selectFeatures(), rows, signal, onProgress }: PackOptions = {}
+  { features = selectFeatures(), excludes = [], rows, signal, onProgress }: PackOptions = {}
 ): AsyncGenerator<Uint8Array, void, undefined> {
   signal?.throwIfAborted()
   const root = typeof directory === 'string' ? new Uint8Array(Buffer.from(directory)) : directory
-  const packing = new Packing(root, normaliseFeatures(features), rows, signal)
+  const packing = new Packing(root, normaliseFeatures(features), ExcludeRules.of(excludes), rows, signal)
   try {
     for await (const bytes of packing.run()) {
       signal?.throwIfAborted()
@@ -85,8 +88,14 @@ class Packing {
   readonly #open: Open[] = []
   #content: Content | undefined
 
-  constructor(root: Uint8Array, features: bigint, rows: PackedRows | undefined, signal: AbortSignal | undefined) {
-    this.#scans = new ScanAhead(root, features, this.#owners)
+  constructor(
+    root: Uint8Array,
+    features: bigint,
+    rules: ExcludeRules,
+    rows: PackedRows | undefined,
+    signal: AbortSignal | undefined
+  ) {
+    this.#scans = new ScanAhead(root, features, this.#owners, rules)
     this.#elements = new NodeElements(features, this.#owners)
     this.#rows = rows
     this.#signal = signal

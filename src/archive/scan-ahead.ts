@@ -43,7 +43,7 @@ export class ScanAhead {
   #first: Planned | undefined
   #open = 0
 
-  constructor(root: Uint8Array, features: bigint, owners: OwnerNames) {
+  constructor(root: Uint8Array, features: bigint, owners: OwnerNames, rules: ExcludeRules) {
     this.#features = features
     this.#wants = wantsOf(features)
     this.#owners = owners
@@ -51,7 +51,7 @@ export class ScanAhead {
       parent: undefined,
       name: root,
       depth: 1,
-      rules: ExcludeRules.none,
+      rules,
       scan: undefined,
       next: undefined
     }

@@ -30,6 +30,11 @@ export async function openedRepository(
   return repository
 }
 
+/** Warnings of a change, and whether the recovery file has it (null: there is no such file to keep), for scripts. */
+export function afterChange({ recoveryState }: OpenRepository, warnings: readonly string[]) {
+  return { status: recoveryState ?? null, warnings }
+}
+
 /** `NAME=VALUE`, both not empty. */
 export function assignment(value: string, option: string): readonly [string, string] {
   const at = value.indexOf('=')

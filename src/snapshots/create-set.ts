@@ -169,13 +169,18 @@ export async function createSet(repository: Repository, options: CreateOptions):
   }
 }
 
+/** Throws OptionError for what is no name, and rejects with ConflictError for one that is taken. */
+export async function requireFreeName(paths: RepositoryPaths, name: string): Promise<void> {
+  checkSetName(name)
+  const isTaken = (await setFiles(paths)).some((other) => other.name === name)
+  if (isTaken) throw new ConflictError(name, 'is a set already')
+}
+
 /** The next id, which nobody ever had and nobody else gets. Refuses a name that is taken before any work is done. */
 export async function allocateId(paths: RepositoryPaths, name?: string, signal?: AbortSignal): Promise<number> {
   await using lock = await lockFile(paths.allocationLock, { signal })
   void lock
-  if (name !== undefined && (await setFiles(paths)).some((other) => other.name === name)) {
-    throw new ConflictError(name, 'is a set already')
-  }
+  if (name !== undefined) await requireFreeName(paths, name)
   const id = (await lastId(paths)) + 1
   await atomicReplace(paths.sequence, new TextEncoder().encode(`${id}\n`))
   return id

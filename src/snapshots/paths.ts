@@ -40,6 +40,10 @@ export class RepositoryPaths {
   get journal(): string {
     return this.#at('journal')
   }
+  /** Ids of forgotten sets that the recovery file may still have. */
+  get owedRemovals(): string {
+    return this.#at('journal/owed-removals.json')
+  }
   get recovery(): string {
     return this.#at('recovery.snapmulti')
   }

@@ -51,6 +51,9 @@ export interface CatalogueChange {
   readonly manifest: Manifest | undefined
 }
 
+/** Whether the recovery file has all that the catalogue has. */
+export type RecoveryState = 'current' | 'stale'
+
 /** Told of every change once it is durable. A failure does not undo the change; it becomes a warning. */
 export type ChangeListener = (change: CatalogueChange, options: ReadOptions) => Promise<void>
 
@@ -103,6 +106,8 @@ export class Repository implements AsyncDisposable {
   readonly paths: RepositoryPaths
   readonly config: RepositoryConfig
   readonly keys: KeyProvider | undefined
+  /** As of the last refresh through this object; undefined before it, and where the repository has no key. */
+  recoveryState: RecoveryState | undefined
   readonly #listeners = new Set<ChangeListener>()
   #store: Promise<WritableStore> | undefined
 

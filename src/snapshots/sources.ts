@@ -1,5 +1,6 @@
 import { opendir, lstat, open, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { ExcludeRules } from '../archive/exclude-rules.ts'
 import { packTree } from '../archive/pack.ts'
 import { FileSource } from '../chunking/file-source.ts'
 import { deviceSize } from '../chunking/device-size.ts'
@@ -14,9 +15,16 @@ import type { Estimate, Source } from './source.ts'
 /** What every source may be told beside where it is. */
 export type SourceOptions = Partial<Pick<Source, 'meta' | 'compat' | 'height' | 'stateRoot' | 'hooks' | 'featureFlags'>>
 
-/** A directory. Stays on its file system, so that no mount below it is captured. */
-export function treeSource(name: string, directory: string, options: SourceOptions = {}): Source {
+export interface TreeSourceOptions extends SourceOptions {
+  /** Patterns of what is left out, as a `.caexclude` file in the directory would have them. Default: none. */
+  readonly excludes?: readonly string[] | undefined
+}
+
+/** A directory. Stays on its file system, so that no mount below it is captured. Throws OptionError for a bad pattern. */
+export function treeSource(name: string, directory: string, options: TreeSourceOptions = {}): Source {
   const origin = resolve(directory)
+  const { excludes = [] } = options
+  const rules = ExcludeRules.of(excludes)
   const { featureFlags = selectFeatures({ excludeSubmounts: true }) } = options
   return {
     ...options,
@@ -24,8 +32,9 @@ export function treeSource(name: string, directory: string, options: SourceOptio
     kind: 'tree',
     origin,
     featureFlags,
-    estimate: ({ signal } = {}) => sizeOfTree(origin, signal),
-    capture: (_, { digest, signal }) => packTree(origin, { features: withDigest(featureFlags, digest), signal })
+    estimate: ({ signal } = {}) => sizeOfTree(origin, signal, rules),
+    capture: (_, { digest, signal }) =>
+      packTree(origin, { features: withDigest(featureFlags, digest), excludes, signal })
   }
 }
 
@@ -71,17 +80,24 @@ export function withDigest(flags: bigint, digest: DigestName): bigint {
   return digest === 'sha512-256' ? flags | SHA512_256 : flags & ~SHA512_256
 }
 
-/** The sizes of all regular files below; what vanishes meanwhile counts for nothing. */
-export async function sizeOfTree(directory: string, signal?: AbortSignal): Promise<Estimate> {
+/** The sizes of all regular files below that no pattern leaves out; what vanishes meanwhile counts for nothing. */
+export async function sizeOfTree(
+  directory: string,
+  signal?: AbortSignal,
+  excludes = ExcludeRules.none
+): Promise<Estimate> {
   let bytes = 0n
   let files = 0
-  const open = [directory]
-  for (let path = open.pop(); path !== undefined; path = open.pop()) {
+  const open = [{ path: directory, rules: excludes }]
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
     signal?.throwIfAborted()
+    const { path, rules } = next
     const entries = await opendir(path).catch(ignoreAbsent)
     for await (const entry of entries ?? []) {
       const child = join(path, entry.name)
-      if (entry.isDirectory()) open.push(child)
+      const name = new TextEncoder().encode(entry.name)
+      if (rules.excludes(name, entry.isDirectory())) continue
+      if (entry.isDirectory()) open.push({ path: child, rules: rules.below(name) })
       else if (entry.isFile()) {
         bytes += BigInt((await lstat(child).catch(ignoreAbsent))?.size ?? 0)
         files += 1

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { cp, readdir, readFile, unlink, writeFile } from 'node:fs/promises'
+import { cp, readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { cairn, lines, noise, scratch } from './cairn.ts'
@@ -133,12 +133,85 @@ test('with the chunks, the recovery file and the key a lost repository is there 
   t.true((await readdir(directory)).includes('elsewhere'))
 })
 
-test('where the recovery file cannot be refreshed the set stands, and the exit code is 3', async (t) => {
+test('where the recovery file cannot be refreshed the change stands, the exit code is 3, and scripts read that it is stale', async (t) => {
   const { at } = await prepared(t)
   await lines('snapshot', 'init', at('one'), '--key-file', at('key'))
-  await unlink(at('key'))
-  const made = await cairn('snapshot', 'create', at('one'), '--name', 'first', '--blob', `b=${at('blob')}`)
-  t.is(made.code, 3)
-  t.regex(made.err, /recovery file is stale/)
+  const blob = ['--blob', `b=${at('blob')}`]
+  t.like(await json('snapshot', 'create', at('one'), '--name', 'kept', ...blob), { status: 'current', warnings: [] })
+  await lines('snapshot', 'export', at('one'), 'kept', at('set.tar'))
+  await lines('snapshot', 'create', at('one'), '--name', 'gone', '--expires-in', '2d', ...blob)
+  await rename(at('key'), at('elsewhere'))
+  const changes = [
+    ['create', '--name', 'first', ...blob],
+    ['import', at('set.tar'), '--allow-duplicate', '--name', 'in'],
+    ['forget', 'gone'],
+    ['prune', '--keep-last', '2']
+  ]
+  for (const [verb, ...rest] of changes) {
+    const made = await cairn('snapshot', verb!, at('one'), ...rest, '--json')
+    t.is(made.code, 3, `${verb}: ${made.err}`)
+    t.regex(made.err, /recovery file is stale/)
+    t.is((JSON.parse(made.out) as { status: string }).status, 'stale', verb)
+  }
   t.is((await cairn('snapshot', 'check', at('one'))).code, 0)
+
+  // What was forgotten meanwhile used to stay in the file for ever.
+  await rename(at('elsewhere'), at('key'))
+  await lines('snapshot', 'list', at('one'))
+  const { sets } = await json('recovery', 'show', join(at('one'), 'recovery.snapmulti'), '--key-file', at('key'))
+  t.deepEqual(
+    (sets as { name: string }[]).map(({ name }) => name),
+    ['first', 'in']
+  )
+})
+
+test('an import of what is here already says when the recovery file could not follow', async (t) => {
+  const { at } = await prepared(t)
+  await lines('snapshot', 'init', at('one'), '--key-file', at('key'))
+  await lines('snapshot', 'create', at('one'), '--name', 'x', '--blob', `b=${at('blob')}`, '--expires-in', '2d')
+  await lines('snapshot', 'export', at('one'), 'x', at('set.tar'))
+  await unlink(at('key'))
+  const again = await cairn('snapshot', 'import', at('one'), at('set.tar'), '--json')
+  t.is(again.code, 3, again.err)
+  t.like(JSON.parse(again.out), { duplicate: true, status: 'stale' })
+})
+
+test('archives go to standard output, which used to make a file called "-"', async (t) => {
+  const { directory, at } = await prepared(t)
+  for (const name of ['one', 'two']) await lines('snapshot', 'init', at(name))
+  await lines('snapshot', 'create', at('one'), '--name', 'x', '--blob', `b=${at('blob')}`)
+  await writeFile(at('set.tar'), (await cairn('snapshot', 'export', at('one'), 'x', '-')).bytes)
+  t.deepEqual(await lines('snapshot', 'import', at('two'), at('set.tar')), ['1 x'])
+  await writeFile(at('a'), (await cairn('archive', 'write', '-', at('blob'))).bytes)
+  const restored = await cairn('archive', 'restore', at('a'), '-')
+  t.deepEqual(Buffer.from(restored.bytes), await readFile(at('blob')))
+  await writeFile(at('short'), (await readFile(at('a'))).subarray(0, -1))
+  const refused = await cairn('archive', 'restore', at('short'), '-')
+  t.is(refused.code, 1)
+  t.is(refused.bytes.length, 0)
+  for (const argv of [
+    ['snapshot', 'export', at('one'), 'x', '-', '--json'],
+    ['snapshot', 'export', at('one'), 'x', '-', '--part-size', '64K'],
+    ['archive', 'write', '-', at('blob'), '--json'],
+    ['archive', 'restore', at('a'), '-', '--json']
+  ])
+    t.is((await cairn(...argv)).code, 2, argv.join(' '))
+  t.false((await readdir(directory)).includes('-'))
+})
+
+test('what cannot be written is called by the name that was asked for, not by that of a temporary file', async (t) => {
+  const { directory, at } = await prepared(t)
+  await lines('snapshot', 'init', at('one'))
+  await lines('snapshot', 'create', at('one'), '--name', 'x', '--blob', `b=${at('blob')}`)
+  await lines('archive', 'write', at('a'), at('blob'))
+  for (const argv of [
+    ['snapshot', 'export', at('one'), 'x', directory],
+    ['snapshot', 'export', at('one'), 'x', at('absent/set.tar')],
+    ['archive', 'restore', at('a'), directory],
+    ['archive', 'write', at('b'), directory]
+  ]) {
+    const { code, err } = await cairn(...argv)
+    t.is(code, 1)
+    t.true(err.includes(argv.at(-1)!) && !err.includes('.tmp-'), err)
+  }
 })

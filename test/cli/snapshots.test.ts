@@ -56,6 +56,8 @@ test('what is misused is said, with the right exit code', async (t) => {
     [1, /x is a set already/, ['create', repo, '--name', 'x', ...tree]],
     [2, /name/, ['create', repo, '--name', '', ...tree]],
     [2, /name/, ['create', repo, '--name', '../x', ...tree]],
+    [2, /name/, ['create', repo, '--name', '../x', ...tree, '--dry-run']],
+    [1, /x is a set already/, ['create', repo, '--name', 'x', ...tree, '--dry-run']],
     [2, /nothing to capture/, ['create', repo]],
     [2, /NAME=VALUE/, ['create', repo, '--tree', home]],
     [2, /given twice/, ['create', repo, ...tree, ...tree]],
@@ -89,6 +91,43 @@ test('damage that is found is exit code 4, and a damaged set is not restored', a
   t.is(restored.code, 1)
   t.regex(restored.err, new RegExp(id))
   t.deepEqual((await readdir(directory)).sort(), ['home', 'repo'])
+})
+
+test('a set without one of its sources is kept where that is allowed, and the exit code is 3, which used to be 1', async (t) => {
+  const { home, repo } = await prepared(t)
+  const sources = ['--tree', `home=${home}`, '--stream', 's=false']
+  t.is((await cairn('snapshot', 'create', repo, ...sources)).code, 1)
+  const kept = await cairn('snapshot', 'create', repo, '--allow-partial', '--json', ...sources)
+  t.is(kept.code, 3)
+  t.like(JSON.parse(kept.out), { manifest: { partial: true } })
+  t.is((await cairn('snapshot', 'create', repo, '--allow-partial', '--stream', 's=false')).code, 1)
+})
+
+test('what a pattern leaves out of a tree is neither captured nor estimated, and the set says so', async (t) => {
+  const { directory, home, repo } = await prepared(t)
+  for (const at of ['cache', 'a/cache', 'a/b/cache']) {
+    await mkdir(join(home, 'deep', at), { recursive: true })
+    await writeFile(join(home, 'deep', at, 'x'), 'x')
+  }
+  const options = ['--tree', `home=${home}`, '--exclude', 'home=deep/*/cache', '--exclude', 'home=big']
+  t.like(await json('snapshot', 'estimate', repo, ...options), { bytes: 5, files: 3 })
+  await lines('snapshot', 'create', repo, '--name', 'x', ...options)
+  const { manifest } = await json('snapshot', 'show', repo, 'x')
+  t.like(manifest, { members: [{ excludes: ['deep/*/cache', 'big'] }] })
+  const target = join(directory, 'target')
+  await lines('snapshot', 'restore', repo, 'x', '--map', `home=${target}`)
+  t.deepEqual((await readdir(target, { recursive: true })).sort(), [
+    'a',
+    'deep',
+    'deep/a',
+    'deep/a/b',
+    'deep/a/b/cache',
+    'deep/a/b/cache/x',
+    'deep/cache',
+    'deep/cache/x'
+  ])
+  for (const wrong of ['other=x', 'home=/', 'home'])
+    t.is((await cairn('snapshot', 'create', repo, ...options, '--exclude', wrong)).code, 2, wrong)
 })
 
 test('prune and cleanup say what they would do, and do it', async (t) => {

@@ -1,4 +1,5 @@
 import { OptionError } from '../../errors.ts'
+import { requireFreeName } from '../../snapshots/create-set.ts'
 import { blobSource, streamSource, treeSource, type SourceOptions } from '../../snapshots/sources.ts'
 import { splitWords } from '../../snapshots/run-command.ts'
 import type { Source } from '../../snapshots/source.ts'
@@ -8,7 +9,14 @@ import { toJson } from '../json.ts'
 import { notice } from '../notices.ts'
 import { flag, repeated, single, text } from '../options.ts'
 import { formatSize, parseDuration } from '../quantities.ts'
-import { assignment, assignments, dryRunOption, jsonOption, openedRepository } from '../snapshot-options.ts'
+import {
+  afterChange,
+  assignment,
+  assignments,
+  dryRunOption,
+  jsonOption,
+  openedRepository
+} from '../snapshot-options.ts'
 
 const options = {
   name: single('--name <name>', 'what the set is called (default: the day in UTC)', text),
@@ -16,6 +24,7 @@ const options = {
   blob: repeated('--blob <name=path>', 'capture a file or a block device', assignment),
   stream: repeated('--stream <name=command>', 'capture what a command writes; no shell sees it', assignment),
   kv: repeated('--kv <name=path>', 'capture a key-value database (LevelDB)', assignment),
+  exclude: repeated('--exclude <name=pattern>', 'leave this out of a tree, as a line of .caexclude would', assignment),
   incremental: flag('--incremental', 'of key-value databases, only what changed since the newest set'),
   parent: single('--parent <set>', 'continue this set, or fail', text),
   allowPartial: flag('--allow-partial', 'keep the set when some sources fail'),
@@ -47,6 +56,7 @@ something about it is worth a look.`,
     if (name === '') throw new OptionError('--name', 'is empty')
     await using repository = await openedRepository(invocation, args[0])
     if (values.dryRun) {
+      if (name !== undefined) await requireFreeName(repository.paths, name)
       const { bytes, files } = await repository.sets.estimate(sources, { signal })
       await terminal.out(
         json
@@ -73,17 +83,17 @@ something about it is worth a look.`,
     for (const warning of told) notice(invocation, warning)
     const { id, address, newBytes, manifest } = made
     if (json) {
-      const { sources: outcomes, warnings } = made
+      const after = afterChange(repository, made.warnings)
       await terminal.out(
-        `${toJson({ id, name: made.name, address, new_bytes: newBytes, sources: outcomes, warnings, manifest })}\n`
+        `${toJson({ id, name: made.name, address, new_bytes: newBytes, sources: made.sources, ...after, manifest })}\n`
       )
     } else await terminal.out(`${id} ${made.name} ${formatSize(newBytes)} new\n`)
-    return failed.length > 0 ? 1 : made.warnings.length > 0 ? WARNED : 0
+    return failed.length + made.warnings.length > 0 ? WARNED : 0
   }
 })
 
 type Values = {
-  readonly [K in 'tree' | 'blob' | 'stream' | 'kv' | 'flush' | 'freeze' | 'thaw']: readonly (readonly [
+  readonly [K in 'tree' | 'blob' | 'stream' | 'kv' | 'exclude' | 'flush' | 'freeze' | 'thaw']: readonly (readonly [
     string,
     string
   ])[]
@@ -91,10 +101,11 @@ type Values = {
 
 /** What the options ask to capture, with the hooks of each. */
 export async function sourcesOf(values: Values): Promise<Source[]> {
-  const { tree, blob, stream, kv } = values
+  const { tree, blob, stream, kv, exclude } = values
+  const excludesOf = (name: string) => exclude.flatMap(([tree, pattern]) => (tree === name ? [pattern] : []))
   const options = (name: string): SourceOptions => hooksOf(name, values)
   const sources: Source[] = [
-    ...tree.map(([name, path]) => treeSource(name, path, options(name))),
+    ...tree.map(([name, path]) => treeSource(name, path, { ...options(name), excludes: excludesOf(name) })),
     ...blob.map(([name, path]) => blobSource(name, path, options(name))),
     ...stream.map(([name, line]) => streamSource(name, line, options(name)))
   ]
@@ -103,6 +114,8 @@ export async function sourcesOf(values: Values): Promise<Source[]> {
     for (const [name, path] of kv) sources.push(kvSource(name, path, options(name)))
   }
   if (sources.length === 0) throw new OptionError('--tree', 'nothing to capture; give --tree, --blob, --stream or --kv')
+  const stray = exclude.find(([name]) => !tree.some(([other]) => other === name))
+  if (stray !== undefined) throw new OptionError('--exclude', `there is no tree ${stray[0]}`)
   for (const [option, pairs] of Object.entries({ prepare: values.flush, freeze: values.freeze, thaw: values.thaw })) {
     const stray = pairs.find(([name]) => !sources.some((source) => source.name === name))
     if (stray !== undefined) throw new OptionError(`--${option}`, `there is no source ${stray[0]}`)

@@ -16,6 +16,7 @@ export default command({
     blob: repeated('--blob <name=path>', 'a file or a block device', assignment),
     stream: repeated('--stream <name=command>', 'a command', assignment),
     kv: repeated('--kv <name=path>', 'a key-value database', assignment),
+    exclude: repeated('--exclude <name=pattern>', 'not this in a tree, as a line of .caexclude would', assignment),
     ...jsonOption
   },
   async run(invocation) {

@@ -3,7 +3,7 @@ import { WARNED } from '../exit-codes.ts'
 import { toJson } from '../json.ts'
 import { notice } from '../notices.ts'
 import { repeated, text } from '../options.ts'
-import { dryRunOption, jsonOption, openedRepository } from '../snapshot-options.ts'
+import { afterChange, dryRunOption, jsonOption, openedRepository } from '../snapshot-options.ts'
 
 export default command({
   name: 'snapshot forget',
@@ -24,7 +24,9 @@ export default command({
     const ref = set.rivals.length > 0 ? set.name : set.id
     const { warnings } = await repository.sets.forget(ref, members, { expected: set.address, signal })
     for (const warning of warnings) notice(invocation, warning)
-    await terminal.out(values.json ? `${toJson({ ...shown, warnings })}\n` : `forgot ${set.id} ${set.name}\n`)
+    await terminal.out(
+      values.json ? `${toJson({ ...shown, ...afterChange(repository, warnings) })}\n` : `forgot ${set.id} ${set.name}\n`
+    )
     return warnings.length > 0 ? WARNED : 0
   }
 })

@@ -1,6 +1,5 @@
-import { type ImportedSet, importSet } from '../../snapshots/archive/import-set.ts'
+import { importSet } from '../../snapshots/archive/import-set.ts'
 import { DuplicateImportError } from '../../snapshots/errors.ts'
-import type { OpenRepository } from '../../snapshots/open-repository.ts'
 import { archiveInput, archiveName } from '../archive-input.ts'
 import { command } from '../command.ts'
 import { WARNED } from '../exit-codes.ts'
@@ -8,7 +7,7 @@ import { toJson } from '../json.ts'
 import { notice } from '../notices.ts'
 import { flag, single, text } from '../options.ts'
 import { forceOptions, sealerFor, sealOptions } from '../seal-options.ts'
-import { jsonOption, openedRepository } from '../snapshot-options.ts'
+import { afterChange, jsonOption, openedRepository } from '../snapshot-options.ts'
 
 export default command({
   name: 'snapshot import',
@@ -43,27 +42,27 @@ id is printed, and it does not expire any more.`,
         signal
       })
       for (const warning of taken.warnings) notice(invocation, warning)
-      await terminal.out(json ? `${toJson(shown(taken))}\n` : `${taken.setId} ${taken.name}\n`)
+      const { setId: id, name: called, members, sums, seal } = taken
+      const shown = {
+        id,
+        name: called,
+        members,
+        sums,
+        seal,
+        ...afterChange(repository, taken.warnings),
+        duplicate: false
+      }
+      await terminal.out(json ? `${toJson(shown)}\n` : `${id} ${called}\n`)
       return taken.warnings.length > 0 ? WARNED : 0
     } catch (error) {
       if (!(error instanceof DuplicateImportError)) throw error
       const { setId, members } = error
-      const there = await keep(repository, setId, signal)
-      notice(invocation, error.message)
-      await terminal.out(
-        json ? `${toJson({ id: setId, name: there, members, duplicate: true })}\n` : `${setId} ${there}\n`
-      )
-      return 0
+      // Whoever takes a set in once more wants it to stay.
+      const { set, warnings } = await repository.sets.setExpiry(setId, null, { signal })
+      for (const sentence of [error.message, ...warnings]) notice(invocation, sentence)
+      const shown = { id: setId, name: set.name, members, ...afterChange(repository, warnings), duplicate: true }
+      await terminal.out(json ? `${toJson(shown)}\n` : `${setId} ${set.name}\n`)
+      return warnings.length > 0 ? WARNED : 0
     }
   }
 })
-
-/** Whoever takes a set in once more wants it to stay. */
-async function keep(repository: OpenRepository, id: number, signal: AbortSignal): Promise<string> {
-  const { set } = await repository.sets.setExpiry(id, null, { signal })
-  return set.name
-}
-
-function shown({ setId, name, members, sums, seal, warnings }: ImportedSet) {
-  return { id: setId, name, members, sums, seal, warnings, duplicate: false }
-}

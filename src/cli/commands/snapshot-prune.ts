@@ -6,7 +6,14 @@ import { printLines } from '../lines.ts'
 import { notice } from '../notices.ts'
 import { count, repeated, single } from '../options.ts'
 import { parseDuration } from '../quantities.ts'
-import { assignment, assignments, dryRunOption, jsonOption, openedRepository } from '../snapshot-options.ts'
+import {
+  afterChange,
+  assignment,
+  assignments,
+  dryRunOption,
+  jsonOption,
+  openedRepository
+} from '../snapshot-options.ts'
 
 const many = count(0)
 
@@ -55,8 +62,10 @@ export default command({
     const { forgotten, skipped, warnings } = await applyPrune(repository, plan, { signal })
     for (const { set, reason } of skipped) notice(invocation, `set ${set.id} stays for now: ${reason}`)
     for (const warning of warnings) notice(invocation, warning)
-    if (values.json) await terminal.out(`${toJson({ dry_run: false, plan, forgotten, skipped, warnings })}\n`)
-    else
+    if (values.json) {
+      const after = afterChange(repository, warnings)
+      await terminal.out(`${toJson({ dry_run: false, plan, forgotten, skipped, ...after })}\n`)
+    } else
       await printLines(
         terminal,
         forgotten.map(({ id, name }) => `forgot ${id} ${name}`)

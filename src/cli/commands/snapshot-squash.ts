@@ -6,7 +6,7 @@ import { printLines } from '../lines.ts'
 import { notice } from '../notices.ts'
 import { single, text } from '../options.ts'
 import { parseDuration } from '../quantities.ts'
-import { dryRunOption, jsonOption, openedRepository } from '../snapshot-options.ts'
+import { afterChange, dryRunOption, jsonOption, openedRepository } from '../snapshot-options.ts'
 
 export default command({
   name: 'snapshot squash',
@@ -26,7 +26,8 @@ export default command({
     await using repository = await openedRepository(invocation, args[0])
     const result = await squashSet(repository, args[1], { source, olderThan, dryRun, signal })
     for (const warning of result.warnings) notice(invocation, warning)
-    if (json) await terminal.out(`${toJson({ ...result, dry_run: dryRun })}\n`)
+    if (json)
+      await terminal.out(`${toJson({ ...result, ...afterChange(repository, result.warnings), dry_run: dryRun })}\n`)
     else {
       const verb = dryRun ? 'would fold' : 'folded'
       await printLines(

@@ -6,6 +6,7 @@ import { SetNotFoundError } from '../errors.ts'
 import type { CatalogueChange, ChangeListener, Repository } from '../repository.ts'
 import { keyFile } from './keys.ts'
 import { type Multi, MultiFile } from './multi-file.ts'
+import { owedRemovals, oweRemovals, settleRemovals } from './owed-removals.ts'
 import { RECORD_TYPES, type RecoveryRecord } from './records.ts'
 import { setRecord, setRecordHead } from './set-record.ts'
 
@@ -52,7 +53,21 @@ export async function refreshRecovery(
   options: RefreshOptions = {}
 ): Promise<Multi | undefined> {
   const file = recoveryFileOf(repository)
-  return file?.updateAndSwap((earlier) => merged(repository, earlier, options), { signal: options.signal })
+  if (file === undefined) return undefined
+  const { paths } = repository
+  const { forgotten = [], signal } = options
+  try {
+    const owed = await owedRemovals(paths)
+    const gone = { ...options, forgotten: [...owed, ...forgotten] }
+    const multi = await file.updateAndSwap((earlier) => merged(repository, earlier, gone), { signal })
+    await settleRemovals(paths, owed)
+    repository.recoveryState = 'current'
+    return multi
+  } catch (error) {
+    repository.recoveryState = 'stale'
+    await oweRemovals(paths, forgotten)
+    throw error
+  }
 }
 
 /** Keeps the recovery file up to date from now on: give it to `Repository.onChange`. */
@@ -66,7 +81,7 @@ export function recoveryListener(repository: Repository): ChangeListener {
   }
 }
 
-/** After a crash between a commit and its record: brings the file up to date. That it cannot be is the next commit's to say. */
+/** After a crash between a commit and its record, or once the key is there again: brings the file up to date. That it cannot be is the next commit's to say. */
 export async function refreshIfBehind(repository: Repository, options: ReadOptions = {}): Promise<void> {
   const { paths } = repository
   const [sets, file] = await Promise.all([paths.sets, paths.recovery].map((path) => stat(path).catch(ignoreAbsent)))
