@@ -265,9 +265,11 @@ export class OptionError extends CairnError {
 }
 
 const SENTENCES: Record<string, string> = {
+  E2BIG: 'too large',
   EACCES: 'permission denied',
   EEXIST: 'already exists',
   EISDIR: 'is a directory',
+  ELOOP: 'too many levels of symlinks',
   ENOENT: 'no such file or directory',
   ENOSPC: 'no space left on the device',
   ENOTDIR: 'not a directory',

@@ -13,6 +13,8 @@ const DIRECTORY = 0o040000
 const FILE = 0o100000
 const SYMLINK = 0o120000
 const LARGEST_ID_16 = 0xffff
+/** What readers take for no time at all: all ones, as it is written. */
+const NO_TIME = -1n
 const CHATTR = 0x3ff_0000n
 const FAT = 0xe000n
 
@@ -61,7 +63,7 @@ export class NodeElements {
       flags: this.#flagsOf(scan, row),
       uid,
       gid,
-      mtime: this.#time(scan.mtimeAt(row))
+      mtime: this.#time(scan.mtimeAt(row), path)
     })
     if (this.#names) {
       this.#owner(writer, 'user', scan.uidAt(row))
@@ -94,9 +96,12 @@ export class NodeElements {
   }
 
   /** casync cuts times before 1970 as the huge numbers they look like. */
-  #time(mtime: bigint): bigint {
-    if (this.#granularity === 1n) return mtime
+  #time(mtime: bigint, path: () => string): bigint {
     if (this.#granularity === 0n) return 0n
+    if (this.#granularity === 1n) {
+      if (mtime !== NO_TIME) return mtime
+      throw new SourceRefusedError(path(), 'is from one nanosecond before 1970, which no archive can hold')
+    }
     const unsigned = BigInt.asUintN(64, mtime)
     return BigInt.asIntN(64, unsigned - (unsigned % this.#granularity))
   }

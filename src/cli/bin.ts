@@ -5,6 +5,6 @@ import { run } from './run.ts'
 import { typedArguments } from './typed-arguments.ts'
 
 const { terminal, end } = processTerminal()
-const argv = typedArguments()
+const { argv, escaped } = typedArguments()
 hideSecrets(argv)
-await end(await run(argv, terminal))
+await end(await run(argv, terminal, escaped))

@@ -24,8 +24,22 @@ const CLOSING = `
 Sizes are bytes, or have a suffix K M G T (powers of 1024); durations are written 50ms 6s 2m 1h 7d, or as seconds.
 Exit code: 0 done, 1 failed, 2 misused, 130 interrupted.`
 
-/** Understands a command line: which command with which values, or which help. Throws UsageError. */
-export function parseCommandLine(argv: readonly string[], commands: readonly AnyCommand[]): Parsed {
+/** What the help says of commands that share their first word. */
+const GROUPS: Record<string, string> = {
+  snapshot: 'named sets of backups in a repository: make, check, restore, export them …',
+  archive: 'one state as a single file, written, verified, shown and restored',
+  recovery: "a repository's recovery file: look at it, or make the repository again"
+}
+
+/**
+ * Understands a command line: which command with which values, or which help. Throws UsageError. `escaped` are the
+ * arguments that stand for other bytes than UTF-8, which only a path inside an archive may be.
+ */
+export function parseCommandLine(
+  argv: readonly string[],
+  commands: readonly AnyCommand[],
+  escaped: ReadonlySet<string> = new Set()
+): Parsed {
   let output = ''
   let chosen: Parsed | undefined
   const write = (part: string) => (output += part)
@@ -46,7 +60,11 @@ export function parseCommandLine(argv: readonly string[], commands: readonly Any
     .helpCommand('help [command]', 'show how a command is used, with an example')
   addOptions(program, GLOBALS)
   for (const command of commands) {
-    addCommand(program, command, (run) => (chosen = { kind: 'run', run }))
+    addCommand(program, command, (run, inArchive) => {
+      const elsewhere = [...escaped].find((text) => !inArchive.includes(text))
+      if (elsewhere !== undefined) throw new UsageError(`${elsewhere}: names of this machine must be UTF-8`)
+      chosen = { kind: 'run', run }
+    })
   }
   try {
     program.parse(withValuesResolved(argv, commands), { from: 'user' })
@@ -63,7 +81,7 @@ export function parseCommandLine(argv: readonly string[], commands: readonly Any
 function addCommand(
   program: Program,
   command: AnyCommand,
-  choose: (run: (terminal: Terminal) => Promise<number | void>) => void
+  choose: (run: (terminal: Terminal) => Promise<number | void>, inArchive: readonly string[]) => void
 ): void {
   const [verb, ...parents] = command.name.split(' ').reverse()
   const parent = parents.reverse().reduce(groupOf, program)
@@ -88,15 +106,23 @@ function addCommand(
     }
     const values = valuesOf()
     const args = child.processedArgs.flat().filter((arg) => arg !== undefined) as string[]
-    choose((terminal) => command.run({ ...globals, args, values, terminal, signal: terminal.signal }))
+    choose((terminal) => command.run({ ...globals, args, values, terminal, signal: terminal.signal }), pathsOf(child))
+  })
+}
+
+/** The arguments that are paths inside an archive. Everything else is a name of this machine, and none of them is empty. */
+function pathsOf(command: Program): string[] {
+  return command.registeredArguments.flatMap((argument, i) => {
+    const given = [command.processedArgs[i] as string | string[] | undefined].flat()
+    if (argument.name() === 'path') return given.filter((text) => text !== undefined)
+    if (given.includes('')) throw new UsageError(`${argument.name()} is empty`)
+    return []
   })
 }
 
 /** `snapshot` in `snapshot create`. */
 function groupOf(parent: Program, name: string): Program {
-  return (
-    parent.commands.find((group) => group.name() === name) ?? parent.command(name).summary(`commands about ${name}s`)
-  )
+  return parent.commands.find((group) => group.name() === name) ?? parent.command(name).summary(GROUPS[name]!)
 }
 
 /** Adds the options; the result reads their values once the line has been parsed. */

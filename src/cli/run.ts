@@ -4,10 +4,17 @@ import { describe, trace } from './message.ts'
 import { parseCommandLine } from './program.ts'
 import { OutputError, type Terminal } from './terminal.ts'
 
-/** Runs one command line and resolves to its exit code. Never exits, never rejects. */
-export async function run(argv: readonly string[], terminal: Terminal): Promise<number> {
+/**
+ * Runs one command line and resolves to its exit code. Never exits, never rejects. `escaped` are the arguments that were
+ * typed in other bytes than UTF-8.
+ */
+export async function run(
+  argv: readonly string[],
+  terminal: Terminal,
+  escaped: ReadonlySet<string> = new Set()
+): Promise<number> {
   try {
-    const parsed = parseCommandLine(argv, await commandsFor(argv))
+    const parsed = parseCommandLine(argv, await commandsFor(argv), escaped)
     if (parsed.kind === 'run') return (await parsed.run(terminal)) ?? DONE
     if (parsed.code === DONE) await terminal.out(parsed.text)
     else terminal.err(parsed.text)

@@ -1,19 +1,31 @@
+import { isUtf8 } from 'node:buffer'
 import { readFileSync } from 'node:fs'
 import process from 'node:process'
 import { pathFromBytes } from '../catar/names.ts'
+
+export interface TypedArguments {
+  readonly argv: readonly string[]
+  /** Those of them that are not UTF-8. */
+  readonly escaped: ReadonlySet<string>
+}
 
 /**
  * What was typed behind the program's name. Node makes U+FFFD of bytes that are not UTF-8; where there is one, they are
  * taken from the kernel and written as an archive's paths may be typed, with octal digits behind a backslash.
  */
-export function typedArguments(): string[] {
+export function typedArguments(): TypedArguments {
   const decoded = process.argv.slice(2)
-  if (!decoded.some((argument) => argument.includes('\ufffd'))) return decoded
+  const escaped = new Set<string>()
+  if (!decoded.some((argument) => argument.includes('\ufffd'))) return { argv: decoded, escaped }
   const typed = kernelArguments().slice(-decoded.length)
-  return decoded.map((argument, i) => {
+  const argv = decoded.map((argument, i) => {
     const bytes = typed[i]
-    return !argument.includes('\ufffd') || bytes === undefined ? argument : pathFromBytes(bytes)
+    if (!argument.includes('\ufffd') || bytes === undefined || isUtf8(bytes)) return argument
+    const text = pathFromBytes(bytes)
+    escaped.add(text)
+    return text
   })
+  return { argv, escaped }
 }
 
 /** Every argument of this process in bytes; none where the kernel does not tell. */

@@ -111,6 +111,15 @@ test('what is not there, or is no directory, is named', async (t) => {
   await t.throwsAsync(packed(folder.at('file')), { code: 'FILE_FAILED', message: /file: not a directory/ })
 })
 
+test('the one time that no reader takes is refused (archives with it used to be made, and could never be read)', async (t) => {
+  await using folder = await temporaryFolder()
+  await writeFile(folder.at('early'), '')
+  await script(folder.path, 'touch -d @-0.000000001 early')
+  await t.throwsAsync(packed(folder.path), { message: /early is from one nanosecond before 1970/ })
+  const features = selectFeatures({ with: ['sec-time'] })
+  for await (const piece of packTree(folder.path, { features })) t.true(piece.length > 0)
+})
+
 test('an exclude file that cannot be meant is refused rather than read in part', async (t) => {
   await using folder = await temporaryFolder()
   await writeFile(folder.at('.caexclude'), Buffer.alloc(2 * MEBIBYTE, 'x\n'))

@@ -1,6 +1,7 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import test from 'ava'
-import { cairn, lines } from './cairn.ts'
+import { cairn, lines, scratch } from './cairn.ts'
 
 const TREE = 'test/fixtures/tree'
 const ARCHIVE = `${TREE}/tree.catar`
@@ -139,6 +140,17 @@ test('digest is what casync says of archives, directories and files in them, and
   const blob = await expected('test/fixtures/blob/zero-runs.make-digest.txt')
   t.deepEqual(await lines('digest', '-s', 'test/fixtures/blob/zstd.castr', 'test/fixtures/blob/zero-runs.caibx'), blob)
   t.is((await cairn('digest', ARCHIVE, 'fifo')).code, 1)
+})
+
+test('digest of a broken archive says where it breaks, as casync does (it used to print one, and end with 0)', async (t) => {
+  const whole = await readFile(ARCHIVE)
+  const broken = join(await scratch(t), 'broken.catar')
+  for (const bytes of [whole.subarray(0, -1), whole.subarray(0, 1000), Buffer.concat([whole, Buffer.from('x')])]) {
+    await writeFile(broken, bytes)
+    const { code, out, err } = await cairn('digest', broken)
+    t.like({ code, out }, { code: 1, out: '' })
+    t.regex(err, /^cairn: .*broken\.catar: .* at byte \d+\n$/)
+  }
 })
 
 for (const command of ['ls', 'stat', 'cat', 'mtree', 'digest', 'tar']) {

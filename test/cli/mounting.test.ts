@@ -129,6 +129,11 @@ test.serial('what cannot be mounted is said, in the background as in the foregro
   t.true(broken.err.includes('nothing.caidx'), broken.err)
   t.is((await background('mount', '--background', '-o', 'nonsense', ARCHIVE, directory)).code, 2)
   t.is((await cairn('mount', '--background', '-', directory)).code, 2)
+  // A name for the file of a blob, where there is none, used to be passed over.
+  t.like(await cairn('mount', '--name', 'x', ARCHIVE, directory), {
+    code: 2,
+    err: `cairn: --name: ${ARCHIVE} is a tree, whose files have names of their own\n`
+  })
   t.is((await cairn('umount', directory)).code, 1)
 })
 

@@ -9,6 +9,10 @@ type Seen = { args: string[]; values: Record<string, unknown>; verbose: boolean;
 
 /** Parses a line for a command that has every kind of option, and hands back what that command is told. */
 async function parse(...argv: string[]): Promise<Seen> {
+  return parseEscaped(new Set(), ...argv)
+}
+
+async function parseEscaped(escaped: ReadonlySet<string>, ...argv: string[]): Promise<Seen> {
   let seen: Seen | undefined
   const probe = command({
     name: 'probe',
@@ -29,7 +33,7 @@ async function parse(...argv: string[]): Promise<Seen> {
       seen = invocation as unknown as Seen
     }
   })
-  const parsed = parseCommandLine(argv, [probe])
+  const parsed = parseCommandLine(argv, [probe], escaped)
   if (parsed.kind === 'show') return Promise.reject(new Error(parsed.text))
   await parsed.run(new FakeTerminal())
   return seen!
@@ -113,4 +117,19 @@ test('without a command the help goes where errors go', (t) => {
 test('help and version are asked for, so they are data', (t) => {
   for (const argv of [['--help'], ['help'], ['--version']])
     t.like(parseCommandLine(argv, []), { kind: 'show', code: 0 })
+})
+
+test('an empty name is misuse (extract to "" used to restore over the current directory)', async (t) => {
+  await t.throwsAsync(parse('probe', ''), { instanceOf: UsageError, message: 'index is empty' })
+  t.deepEqual((await parse('probe', 'x', '')).args, ['x', ''], 'inside of an archive it is the root')
+})
+
+test('only a path inside an archive may be other bytes than UTF-8 (a mount went to a directory of another name)', async (t) => {
+  const escaped = new Set(['\\377', '--one=\\376'])
+  await t.notThrowsAsync(parseEscaped(new Set(['\\377']), 'probe', 'x', '\\377'))
+  await t.throwsAsync(parseEscaped(new Set(['\\377']), 'probe', '\\377'), {
+    instanceOf: UsageError,
+    message: '\\377: names of this machine must be UTF-8'
+  })
+  await t.throwsAsync(parseEscaped(escaped, 'probe', 'x', '\\377', '--one=\\376'), { message: /^--one=/ })
 })

@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { openBackup } from '../../archive/open-backup.ts'
 import { packTree } from '../../archive/pack.ts'
+import { decodeArchive, type DecodeOptions } from '../../catar/decoder.ts'
 import { streamSource } from '../../chunking/byte-source.ts'
 import { PathKindError } from '../../errors.ts'
 import type { DigestName } from '../../formats/chunk-id.ts'
@@ -73,7 +74,7 @@ async function inTree(invocation: Digesting, source: string, path: string | unde
   await using backup = await openTree(invocation, source)
   const { tree, reader } = backup
   const digest = digestOf(tree.featureFlags)
-  if (path === undefined) return await digestOfPieces(digest, reader.stream({ signal }))
+  if (path === undefined) return await digestOfArchive(digest, reader.stream({ signal }), { what: source, signal })
   const { entry } = await findPath(tree, path, { signal })
   if (entry.type === 'file') return await digestOfPieces(digest, tree.content(entry, { signal }))
   if (entry.type !== 'directory') throw new PathKindError(path, 'regular file')
@@ -96,6 +97,23 @@ async function digestOfInput({ values, terminal, signal }: Digesting): Promise<U
     if (length === 0) return digest.finish()
     await digest.update(piece.subarray(0, length))
   }
+}
+
+/** The digest of the bytes of an archive, every one of which has to belong to it. */
+async function digestOfArchive(
+  name: DigestName,
+  pieces: AsyncIterable<Uint8Array>,
+  options: DecodeOptions
+): Promise<Uint8Array> {
+  const digest = native.createDigest(name)
+  const digested = async function* () {
+    for await (const piece of pieces) {
+      await digest.update(piece)
+      yield piece
+    }
+  }
+  for await (const _event of decodeArchive(digested(), options));
+  return digest.finish()
 }
 
 async function digestOfPieces(name: DigestName, pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array> {

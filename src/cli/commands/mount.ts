@@ -112,6 +112,7 @@ async function serve(invocation: Mounting, onReady?: () => Promise<void>): Promi
   native.shareHeap()
   const problems = new Problems((line) => notice({ ...invocation, quiet: false }, line))
   if (index !== '-' && values.what === undefined && (await isRepository(index))) {
+    refuseName(values.name, `${index} is a repository`)
     await using repository = await openedRepository(invocation, index)
     await using filesystem = await SnapshotFilesystem.open(repository)
     return await serveFilesystem(invocation, { filesystem, problems, onReady })
@@ -161,9 +162,16 @@ async function serveFilesystem(
   return 0
 }
 
-async function filesystemOf(backup: Backup, index: string, name = blobNameFor(index)): Promise<Filesystem> {
-  if (backup.kind === 'tree') return new TreeFilesystem(backup.tree, backup.reader)
-  return new BlobFilesystem(backup.reader, { name, mtime: await timeOf(index) })
+async function filesystemOf(backup: Backup, index: string, name: string | undefined): Promise<Filesystem> {
+  if (backup.kind === 'blob') {
+    return new BlobFilesystem(backup.reader, { name: name ?? blobNameFor(index), mtime: await timeOf(index) })
+  }
+  refuseName(name, `${index} is a tree`)
+  return new TreeFilesystem(backup.tree, backup.reader)
+}
+
+function refuseName(name: string | undefined, kind: string): void {
+  if (name !== undefined) throw new OptionError('--name', `${kind}, whose files have names of their own`)
 }
 
 /** When the index was written, where that can be known: the time that its blob shows. */
