@@ -224,9 +224,9 @@ export class FileError extends CairnError {
   constructor(
     readonly path: string,
     readonly errno: string,
-    options?: ErrorOptions
+    { what, ...options }: ErrorOptions & { what?: string | undefined } = {}
   ) {
-    super(`${path}: ${describeErrno(errno)}`, options)
+    super(`${path}: ${what === undefined ? '' : `${what}: `}${describeErrno(errno)}`, options)
   }
 }
 
@@ -267,12 +267,19 @@ export class OptionError extends CairnError {
 const SENTENCES: Record<string, string> = {
   E2BIG: 'too large',
   EACCES: 'permission denied',
+  EDQUOT: 'the disk quota is used up',
   EEXIST: 'already exists',
+  EFBIG: 'the file is too large',
+  EINVAL: 'invalid argument',
+  EIO: 'input/output error',
   EISDIR: 'is a directory',
   ELOOP: 'too many levels of symlinks',
+  EMFILE: 'too many open files',
+  ENAMETOOLONG: 'the name is too long',
   ENOENT: 'no such file or directory',
   ENOSPC: 'no space left on the device',
   ENOTDIR: 'not a directory',
+  ENOTSUP: 'the file system does not support it',
   EPERM: 'operation not permitted',
   EROFS: 'the file system is read-only'
 }

@@ -10,6 +10,19 @@ const STEPS_A_PROGRAM = 128
 /** Programs under way: two cores are busy while more are being written. */
 const MOST_RUNNING = 4
 
+/** What could not be done to a node, by the call that failed: of a file system that lacks something, errno alone says little. */
+const UNSET: Record<string, string> = {
+  chown: 'its owner cannot be set',
+  chmod: 'its mode cannot be set',
+  utimensat: 'its time cannot be set',
+  setxattr: 'its extended attributes cannot be set',
+  removexattr: 'its extended attributes cannot be set',
+  FS_IOC_SETFLAGS: 'its file attributes cannot be set',
+  FS_IOC_FSSETXATTR: 'its project id cannot be set',
+  FAT_IOCTL_SET_ATTRIBUTES: 'its FAT attributes cannot be set',
+  BTRFS_IOC_SUBVOL_SETFLAGS: 'it cannot be made a read-only subvolume'
+}
+
 interface Place {
   readonly parent: number
   readonly name: Uint8Array
@@ -192,6 +205,6 @@ export class Restoring {
     if (syscall === 'mknod' && code === 'EPERM') {
       return new TargetRefusedError(path, 'only root can make device nodes', { cause: error })
     }
-    return new FileError(path, code, { cause: error })
+    return new FileError(path, code, { what: UNSET[syscall], cause: error })
   }
 }

@@ -68,7 +68,7 @@ export function sourceError(error: unknown, place: SourcePlace, child?: Uint8Arr
 
 function explain(error: NativeFileError, path: string): CairnError {
   if (error.code === 'FILE_SHRUNK') return new SourceChangedError(path, 'shrank while it was read')
-  if (error.code === 'FILE_REPLACED') return new SourceChangedError(path, 'was replaced while it was read')
+  if (error.code === 'FILE_REPLACED') return new SourceChangedError(path, 'was replaced or removed while it was read')
   if (error.code === 'EFBIG') return new SourceRefusedError(path, 'has more entries than can be handled')
   return new FileError(path, error.code, { cause: error })
 }

@@ -67,6 +67,15 @@ asRoot('what only root can restore is left out, the rest is there', async (t) =>
   })
 })
 
+asRoot('what cannot be set is said (there used to be no more than the name of an error)', async (t) => {
+  await unprivileged(t, async (home) => {
+    const archive = buildArchive([{ name: 'of-daemon', file: 'x', uid: 1, user: 'daemon', mode: 0o640 }])
+    const error = await t.throwsAsync(unpackArchive(streamOf(archive), `${home}/target`, { sameOwner: true }))
+    t.like(error, { code: 'FILE_FAILED', errno: 'EPERM', path: `${home}/target/of-daemon` })
+    t.regex(error.message, /of-daemon: its owner cannot be set: operation not permitted \(EPERM\)$/)
+  })
+})
+
 asRoot('a directory that others own is not opened up', async (t) => {
   await unprivileged(t, async (home) => {
     process.seteuid!(0)
