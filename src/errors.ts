@@ -267,6 +267,9 @@ export class OptionError extends CairnError {
 const SENTENCES: Record<string, string> = {
   E2BIG: 'too large',
   EACCES: 'permission denied',
+  EADDRINUSE: 'somebody listens there already',
+  EADDRNOTAVAIL: 'this machine has no such address',
+  EAI_AGAIN: 'the name cannot be looked up now',
   EDQUOT: 'the disk quota is used up',
   EEXIST: 'already exists',
   EFBIG: 'the file is too large',
@@ -277,6 +280,7 @@ const SENTENCES: Record<string, string> = {
   EMFILE: 'too many open files',
   ENAMETOOLONG: 'the name is too long',
   ENOENT: 'no such file or directory',
+  ENOTFOUND: 'there is no host of this name',
   ENOSPC: 'no space left on the device',
   ENOTDIR: 'not a directory',
   ENOTSUP: 'the file system does not support it',

@@ -6,7 +6,7 @@ import { readResident } from '../native/resident.ts'
 import { type ChunkStore, isLocated, isWritable, type LocatedStore, type WritableStore } from '../stores/store.ts'
 import { MOST_STORED } from '../stores/stored-bytes.ts'
 import { Buffers } from './buffers.ts'
-import { finish, type Handler, pathOf, refuseMethod, untilClientLeaves } from './handler.ts'
+import { finish, type Handler, pathOf, refusesMethod, untilClientLeaves } from './handler.ts'
 import { readBody } from './request-body.ts'
 import { checkStored, decodeEither, inWireForm } from './stored-chunk.ts'
 
@@ -65,6 +65,7 @@ export function chunkHandler(store: ChunkStore, options: ChunkHandlerOptions = {
   }
 
   return async (request, response) => {
+    if (refusesMethod(request, response, writable)) return
     const path = pathOf(request)
     const name = path.startsWith(base) ? NAME.exec(path.slice(base.length)) : null
     if (name === null || name[3] !== suffix) return finish(response, 400, 'this is no name of a chunk here')
@@ -76,12 +77,12 @@ export function chunkHandler(store: ChunkStore, options: ChunkHandlerOptions = {
           return send(response, await load(id, untilClientLeaves(response)))
         }
         case 'HEAD':
-          return finish(response, (await store.has(id)) ? 200 : 404)
-        case 'PUT':
+          // Without a length: only reading the chunk would tell it, and "0" would be a wrong one.
+          if (await store.has(id)) return void response.end()
+          return finish(response, 404)
+        default:
           if (writable && isWritable(store)) return await take(store, id, request, response)
           return finish(response, 400, 'nothing can be stored here')
-        default:
-          return refuseMethod(response, writable ? ['GET', 'HEAD', 'PUT'] : ['GET', 'HEAD'])
       }
     } catch (error) {
       if (response.destroyed) return

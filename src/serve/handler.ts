@@ -19,10 +19,12 @@ export function finish(response: ServerResponse, status: number, reason = ''): v
   response.end(response.req.method === 'HEAD' ? undefined : body)
 }
 
-/** Ends the answer where the method is none of those allowed here. */
-export function refuseMethod(response: ServerResponse, allowed: readonly string[]): void {
-  response.setHeader('allow', allowed.join(', '))
+/** Ends the answer to a method that nothing here understands, whatever it was to be done to, and tells whether it did. */
+export function refusesMethod({ method = '' }: IncomingMessage, response: ServerResponse, writable: boolean): boolean {
+  if (method === 'GET' || method === 'HEAD' || method === 'PUT') return false
+  response.setHeader('allow', writable ? 'GET, HEAD, PUT' : 'GET, HEAD')
   finish(response, 405, 'this method is not allowed here')
+  return true
 }
 
 /** A path's parts, each decoded; undefined where it cannot be decoded, or a part may lead elsewhere. */

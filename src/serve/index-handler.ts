@@ -10,7 +10,7 @@ import {
 } from '../indexes/index-store.ts'
 import type { ReadOptions } from '../read-options.ts'
 import { byteRange } from './byte-range.ts'
-import { finish, type Handler, pathOf, pathParts, refuseMethod, untilClientLeaves } from './handler.ts'
+import { finish, type Handler, pathOf, pathParts, refusesMethod, untilClientLeaves } from './handler.ts'
 import { readBody } from './request-body.ts'
 
 export interface IndexHandlerOptions {
@@ -25,6 +25,8 @@ export interface IndexHandlerOptions {
 }
 
 const MOST_TAKEN = 1024 ** 3
+/** The longest name a file system takes. */
+const MOST_NAME = 255
 
 /**
  * Serves an index store as desync's index server does, and parts of an index where only those are asked for (`Range`).
@@ -50,21 +52,19 @@ export function indexHandler(store: IndexStore, options: IndexHandlerOptions = {
   }
 
   return async (request, response) => {
+    if (refusesMethod(request, response, writable)) return
     const name = nameIn(pathOf(request), base)
     if (name === undefined) return finish(response, 400, 'this is no name of an index here')
-    const { method = '' } = request
     try {
-      switch (method) {
+      switch (request.method) {
         case 'GET':
         case 'HEAD': {
           const work = (shared: AbortSignal) => load(name, { signal: shared })
           return send(request, response, await flights.run(name, work, untilClientLeaves(response)))
         }
-        case 'PUT':
+        default:
           if (writable && isWritableIndexStore(store)) return await take(store, name, request, response)
           return finish(response, 400, 'nothing can be stored here')
-        default:
-          return refuseMethod(response, writable ? ['GET', 'HEAD', 'PUT'] : ['GET', 'HEAD'])
       }
     } catch (error) {
       if (response.destroyed) return
@@ -77,7 +77,7 @@ export function indexHandler(store: IndexStore, options: IndexHandlerOptions = {
 /** The plain name of an index behind the base, or undefined. */
 function nameIn(path: string, base: string): string | undefined {
   const parts = path.startsWith(base) ? pathParts(path.slice(base.length)) : undefined
-  if (parts?.length !== 1) return undefined
+  if (parts?.length !== 1 || Buffer.byteLength(parts[0]!) > MOST_NAME) return undefined
   try {
     checkIndexName(parts[0]!)
     return parts[0]
@@ -87,7 +87,7 @@ function nameIn(path: string, base: string): string | undefined {
 }
 
 function send(request: IncomingMessage, response: ServerResponse, bytes: Uint8Array): void {
-  const range = byteRange(request.headers.range, bytes.length)
+  const range = askedRange(request, bytes.length)
   response.setHeader('accept-ranges', 'bytes')
   if (range === 'unsatisfiable') {
     response.setHeader('content-range', `bytes */${bytes.length}`)
@@ -101,6 +101,11 @@ function send(request: IncomingMessage, response: ServerResponse, bytes: Uint8Ar
     response.setHeader('content-range', `bytes ${start}-${end - 1}/${bytes.length}`)
   }
   response.end(request.method === 'HEAD' ? undefined : bytes.subarray(start, end))
+}
+
+/** Only GET asks for parts; and whoever has a part of some version (`If-Range`) gets the whole, as versions have no names here. */
+function askedRange({ method, headers }: IncomingMessage, size: number) {
+  return method === 'GET' && headers['if-range'] === undefined ? byteRange(headers.range, size) : undefined
 }
 
 function onlyDamage(error: unknown): FormatError {

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
@@ -66,6 +67,7 @@ export class ChunkServer implements AsyncDisposable {
   readonly #isAllowed: (request: IncomingMessage) => boolean
   readonly #onAccess: ((access: Access) => void) | undefined
   readonly #headersWithin: number
+  readonly #running = new Set<ServerResponse>()
   #closing: Promise<void> | undefined
 
   private constructor(options: ServerOptions, secrets: SecureContextOptions | undefined) {
@@ -108,7 +110,9 @@ export class ChunkServer implements AsyncDisposable {
         ? createServer(settings, listener)
         : createSecureServer({ ...settings, ...this.#secrets, handshakeTimeout: this.#headersWithin }, listener)
     server.setTimeout(SILENT_FOR, (socket: Socket) => socket.destroy())
-    server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => refuse(error, socket))
+    server.on('clientError', refuse)
+    server.on('connect', (_: IncomingMessage, socket: Socket) => hangUp(socket, METHOD_REFUSED))
+    this.#closeOnlyTheIdle(server)
     server.listen(port, host)
     await once(server, 'listening')
     this.#servers.push(server)
@@ -143,6 +147,19 @@ export class ChunkServer implements AsyncDisposable {
     await this.#rest.close()
   }
 
+  /** To Node a connection is idle once its last answer was handed over, even while most of that is still to be sent. */
+  #closeOnlyTheIdle(server: Server): void {
+    const open = new Set<Socket>()
+    server.on(this.#secrets === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
+      open.add(socket)
+      socket.once('close', () => open.delete(socket))
+    })
+    server.closeIdleConnections = () => {
+      const busy = new Set([...this.#running].map(({ socket }) => socket))
+      for (const socket of open) if (!busy.has(socket)) socket.destroy()
+    }
+  }
+
   #answer(request: IncomingMessage, response: ServerResponse): void {
     const path = pathOf(request)
     const own = path === '/healthz' || path === '/metrics'
@@ -161,7 +178,9 @@ export class ChunkServer implements AsyncDisposable {
     const { method = '', url: path = '', socket } = request
     const client = socket.remoteAddress ?? ''
     this.#metrics.begin()
+    this.#running.add(response)
     response.once('close', () => {
+      this.#running.delete(response)
       const { statusCode: status } = response
       const sent = method !== 'HEAD' && response.writableFinished
       const bytes = sent ? Number(response.getHeader('content-length') ?? 0) : 0
@@ -221,19 +240,37 @@ async function secretsOf({ key, cert, clientCa }: TlsOptions): Promise<SecureCon
     throw new OptionError('--key, --cert', `are not a key and its certificate (${(error as Error).message})`)
   }
   if (clientCa === undefined) return secrets
-  return { ...secrets, ca: await read(clientCa), requestCert: true, rejectUnauthorized: true }
+  const ca = await read(clientCa)
+  try {
+    // The context takes anything, and would then let nobody in.
+    new X509Certificate(ca)
+  } catch {
+    throw new OptionError('--client-ca', `${clientCa} holds no certificate`)
+  }
+  return { ...secrets, ca, requestCert: true, rejectUnauthorized: true }
 }
 
+const METHOD_REFUSED = '405 Method Not Allowed\r\nAllow: GET, HEAD, PUT'
+// So long may a client that was refused take to hang up, too.
+const LINGER = 1000
+
 /** What cannot be understood as a request, or was not said in time. */
-function refuse(error: NodeJS.ErrnoException, socket: Socket): void {
+function refuse(error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Socket): void {
   // A connection that was opened ahead of its first request would take the refusal for the answer to it.
   const nothingSaid = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket.bytesRead === 0
   if (error.code === 'ECONNRESET' || !socket.writable || nothingSaid) return void socket.destroy()
-  const status =
-    error.code === 'HPE_HEADER_OVERFLOW'
-      ? '431 Request Header Fields Too Large'
-      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-        ? '408 Request Timeout'
-        : '400 Bad Request'
+  hangUp(socket, statusLineOf(error))
+}
+
+function statusLineOf({ code, rawPacket }: NodeJS.ErrnoException & { rawPacket?: Buffer }): string {
+  if (code === 'HPE_HEADER_OVERFLOW') return '431 Request Header Fields Too Large'
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return '408 Request Timeout'
+  const isRequest = /^[A-Z-]+ [^ ]+ HTTP\/1/i.test(rawPacket?.toString('latin1') ?? '')
+  return code === 'HPE_INVALID_METHOD' && isRequest ? METHOD_REFUSED : '400 Bad Request'
+}
+
+function hangUp(socket: Socket, status: string): void {
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+  // No matter what still comes.
+  setTimeout(() => socket.destroy(), LINGER).unref()
 }

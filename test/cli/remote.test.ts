@@ -196,3 +196,11 @@ test('a server that is told contradictions is misused', async (t) => {
   t.is((await cairn('serve', ...listen, '--chunks', at('absent'))).code, 1)
   t.is((await cairn('serve', ...listen, '--indexes', at('absent'))).code, 1)
 })
+
+test('an address that cannot be listened at is said in words', async (t) => {
+  const { at, url } = await backup(t)
+  const taken = new URL(url).host
+  const { code, err } = await cairn('serve', '-l', taken, '--chunks', at('store'))
+  t.is(code, 1)
+  t.is(err, `cairn: ${taken}: somebody listens there already (EADDRINUSE)\n`)
+})

@@ -59,6 +59,7 @@ test('chunks are under / and under /chunks/', async (t) => {
     t.deepEqual(new Uint8Array(await answer.arrayBuffer()), stored)
     const head = await fetch(urlOf(base, id), { method: 'HEAD' })
     t.is(head.status, 200)
+    t.not(head.headers.get('content-length'), '0', 'which is not how long the chunk is')
     t.is((await fetch(urlOf(base, chunkIdOf(other)))).status, 404)
     t.is((await fetch(urlOf(base, chunkIdOf(other)), { method: 'HEAD' })).status, 404)
   }

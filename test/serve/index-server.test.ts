@@ -52,6 +52,21 @@ test('parts of an index are sent where only those are asked for', async (t) => {
   t.like(await part('lines=1-2'), { status: 200 })
 })
 
+test('only GET without conditions is answered in part', async (t) => {
+  const { url } = await served(t)
+  const head = await fetch(`${url}/one.caibx`, { method: 'HEAD', headers: { range: 'bytes=0-9' } })
+  t.is(head.status, 200)
+  t.is(head.headers.get('content-length'), String(index.length))
+  const other = await fetch(`${url}/one.caibx`, { headers: { range: 'bytes=0-9', 'if-range': '"old"' } })
+  t.is(other.status, 200)
+  t.is((await other.arrayBuffer()).byteLength, index.length)
+})
+
+test('a name that no file can have is no name; it used to be a failure of the server', async (t) => {
+  const { url } = await served(t)
+  t.is((await fetch(`${url}/${'a'.repeat(300)}.caibx`)).status, 400)
+})
+
 test('ranges are what RFC 9110 says', (t) => {
   t.deepEqual(byteRange('bytes=2-4', 10), { start: 2, end: 5 })
   t.deepEqual(byteRange('bytes=2-99', 10), { start: 2, end: 10 })

@@ -1,12 +1,19 @@
 import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
 import { native } from '../../src/native/binding.ts'
-import type { Access } from '../../src/serve/server.ts'
+import { type Access, ChunkServer } from '../../src/serve/server.ts'
 import { LocalIndexStore } from '../../src/indexes/local-index-store.ts'
 import { MemoryStore } from '../../src/stores/memory.ts'
 import { bytesOf, fixture } from '../support/bytes.ts'
 import { chunkIdOf, lcg } from '../support/chunks.ts'
 import { ControlledStore, until } from '../support/controlled-store.ts'
+import { makeCertificates } from '../interop/servers/certificates.ts'
+import { directoryFor } from '../support/directory.ts'
+import { needing } from '../support/needs.ts'
 import { connected, rawly, serving } from './served.ts'
 
 const plain = lcg(1, 5000)
@@ -88,3 +95,57 @@ test('clients that never finish saying what they want do not hold up the others'
   await Promise.all(slow.map((socket) => (socket.closed ? undefined : once(socket.resume(), 'close'))))
   t.pass()
 })
+
+test('a download whose reader is slow is sent whole after closing; it used to be cut off where the socket was full', async (t) => {
+  const large = lcg(7, 16 * 1024 * 1024)
+  const name = chunkIdOf(large)
+  const big = new MemoryStore([[name, await native.compressChunk(large, 'zstd')]], { compressed: true })
+  const { server, port } = await serving(t, { store: big })
+  const socket = await connected(t, port)
+  socket.write(`GET /${name.slice(0, 4)}/${name}.cacnk HTTP/1.1\r\nHost: x\r\n\r\n`)
+  const [first] = (await once(socket, 'data')) as [Buffer]
+  socket.pause()
+  const closing = server.close()
+  await sleep(300)
+  let received = first.length
+  for await (const piece of socket as AsyncIterable<Buffer>) received += piece.length
+  await closing
+  const length = Number(/content-length: (\d+)/.exec(first.toString('latin1'))![1])
+  t.is(received, length + first.indexOf('\r\n\r\n') + 4)
+})
+
+test('methods that HTTP does not know, and CONNECT, are refused like the others; they used to be no request, or dropped', async (t) => {
+  const { port } = await serving(t, { store })
+  for (const method of ['FOO', 'get', 'CONNECT', 'POST']) {
+    const answer = await rawly(port, `${method} ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`)
+    t.regex(answer, /^HTTP\/1\.1 405 [^]*\r\nallow: GET, HEAD/i, method)
+  }
+  t.regex(await rawly(port, 'POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'), /^HTTP\/1\.1 405 /)
+})
+
+test('a client that was refused and does not hang up is hung up on; it used to keep its connection for a minute', async (t) => {
+  const { port } = await serving(t, { store, headersWithin: 300 })
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+  t.teardown(() => void socket.destroy())
+  socket.on('error', () => {})
+  socket.write('GET /x HTTP/1.1\r\nHost: ')
+  const [answer] = (await once(socket, 'data')) as [Buffer]
+  t.regex(answer.toString(), /^HTTP\/1\.1 408 /)
+  // Only a connection that is gone refuses what is written to it.
+  const dripping = setInterval(() => socket.write('x'), 100)
+  t.teardown(() => clearInterval(dripping))
+  await new Promise((resolve) => socket.once('close', resolve))
+  t.pass()
+})
+
+needing(test, 'openssl')(
+  'authorities without any certificate in them are refused; the server used to start, and let nobody in',
+  async (t) => {
+    const directory = await directoryFor(t)
+    const { serverKey: key, serverCert: cert } = await makeCertificates(directory)
+    const clientCa = join(directory, 'junk.pem')
+    await writeFile(clientCa, 'junk')
+    const creating = ChunkServer.create({ tls: { key, cert, clientCa } })
+    await t.throwsAsync(creating, { code: 'OPTION_INVALID', message: /--client-ca: .*junk\.pem holds no certificate/ })
+  }
+)
