@@ -8,10 +8,13 @@ const SILENCE = 10_000
 /** Problems remembered at once; more different ones than this within the silence are told again. */
 const MOST_REMEMBERED = 4096
 
+type Bring<T> = (chunk: ExpectedChunk, options?: ReadOptions & { ahead?: boolean | undefined }) => Promise<T>
+
 /** What `reportingFailures` needs of a chunk source. */
 interface ReadsChunks {
   readonly name: string
-  read(chunk: ExpectedChunk, options?: ReadOptions & { ahead?: boolean | undefined }): Promise<Uint8Array>
+  readonly read: Bring<Uint8Array>
+  readonly fetch?: Bring<void>
 }
 
 /** Tells, one line each, why requests failed: the program that asked sees only an errno. */
@@ -65,21 +68,22 @@ export class Problems {
  * went wrong, a passed deadline included. A reader that merely left is no failure, nor is what nobody has asked for yet.
  */
 export function reportingFailures<S extends ReadsChunks>(source: S, problems: Problems): S {
+  const telling =
+    <T>(bring: Bring<T>): Bring<T> =>
+    async (chunk, options) => {
+      try {
+        return await bring(chunk, options)
+      } catch (error) {
+        if (options?.ahead !== true && !hasLeft(error, options?.signal)) problems.chunk(chunk.id, source.name, error)
+        throw error
+      }
+    }
   return new Proxy(source, {
     get(target, key) {
-      if (key === 'read') {
-        return async (chunk: ExpectedChunk, options?: Parameters<S['read']>[1]) => {
-          try {
-            return await target.read(chunk, options)
-          } catch (error) {
-            if (options?.ahead !== true && !hasLeft(error, options?.signal))
-              problems.chunk(chunk.id, target.name, error)
-            throw error
-          }
-        }
-      }
       const value: unknown = Reflect.get(target, key, target)
-      return typeof value === 'function' ? value.bind(target) : value
+      if (typeof value !== 'function') return value
+      const method = value.bind(target)
+      return key === 'read' || key === 'fetch' ? telling(method) : method
     }
   })
 }

@@ -8,11 +8,9 @@ const id = parseChunkId('ab'.repeat(32))
 const chunk = { id, size: 1, digest: 'sha512-256' } as const
 
 function sourceThatFails(error: unknown) {
-  return {
-    name: 'the stores',
-    read: async (_chunk: ExpectedChunk, _options?: ReadOptions & { ahead?: boolean }): Promise<Uint8Array> =>
-      Promise.reject(error)
-  }
+  const fail = async (_chunk: ExpectedChunk, _options?: ReadOptions & { ahead?: boolean | undefined }) =>
+    Promise.reject(error)
+  return { name: 'the stores', read: fail as (...asked: Parameters<typeof fail>) => Promise<Uint8Array>, fetch: fail }
 }
 
 for (const [what, error, line] of [
@@ -25,16 +23,18 @@ for (const [what, error, line] of [
     `chunk ${id} from the stores: read: no answer within 30 s`
   ]
 ] as const) {
-  test(`a chunk that is ${what} is one line with id, store and reason, told once`, async (t) => {
-    const lines: string[] = []
-    const problems = new Problems((text) => lines.push(text))
-    const source = reportingFailures(sourceThatFails(error), problems)
-    for (let i = 0; i < 3; i += 1) {
-      t.is(await t.throwsAsync(source.read(chunk), { any: true }), error as Error)
-      problems.request('read', error)
-    }
-    t.deepEqual(lines, [line])
-  })
+  for (const way of ['read', 'fetch'] as const) {
+    test(`${way}: a chunk that is ${what} is one line with id, store and reason, told once`, async (t) => {
+      const lines: string[] = []
+      const problems = new Problems((text) => lines.push(text))
+      const source = reportingFailures(sourceThatFails(error), problems)
+      for (let i = 0; i < 3; i += 1) {
+        t.is(await t.throwsAsync(source[way](chunk), { any: true }), error as Error)
+        problems.request('read', error)
+      }
+      t.deepEqual(lines, [line])
+    })
+  }
 }
 
 test('a reader that left is not a failure', async (t) => {
@@ -50,6 +50,7 @@ test('what nobody has asked for yet is not told', async (t) => {
   const missing = new ChunkMissingError(id, '/s')
   const source = reportingFailures(sourceThatFails(missing), new Problems((text) => lines.push(text)))
   await t.throwsAsync(source.read(chunk, { ahead: true }))
+  await t.throwsAsync(source.fetch(chunk, { ahead: true }))
   t.deepEqual(lines, [])
 })
 
