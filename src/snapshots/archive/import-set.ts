@@ -1,47 +1,16 @@
-import { storageFor } from '../../archive/storage-for.ts'
-import { decodeStored, verifyStored } from '../../chunks/decode-stored.ts'
-import { FormatError } from '../../errors.ts'
-import type { ExpectedChunk } from '../../formats/chunk-id.ts'
-import { decodeIndex } from '../../formats/index-file.ts'
-import type { IndexTable } from '../../formats/index-table.ts'
-import { native } from '../../native/binding.ts'
 import type { ReadOptions } from '../../read-options.ts'
-import type { WritableStore } from '../../stores/store.ts'
 import { publishExclusive } from '../atomic-files.ts'
-import { sha256 } from '../canonical-json.ts'
 import { publishIndex } from '../capture-entry.ts'
 import { iterateSets, setFiles, STOP } from '../catalogue.ts'
 import { allocateId } from '../create-set.ts'
-import {
-  AbortedError,
-  CannotCancelError,
-  ConflictError,
-  DamagedError,
-  DuplicateImportError,
-  PartMismatchError
-} from '../errors.ts'
+import { AbortedError, CannotCancelError, ConflictError, DuplicateImportError } from '../errors.ts'
 import { lockFile } from '../locks.ts'
-import { decodeManifest, encodeManifest, entriesOf, type Entry, type Manifest, manifestAddress } from '../manifest.ts'
+import { encodeManifest, type Manifest, manifestAddress } from '../manifest.ts'
 import { makeLayout, type Repository } from '../repository.ts'
 import { checkSetName, freeName, setFile } from '../set-names.ts'
 import { settleChunks } from '../settle-chunks.ts'
-import {
-  chunkMember,
-  CHUNK_SLACK,
-  CONTENT,
-  decodeContent,
-  decodeExport,
-  EXPORT,
-  exportLimit,
-  firstUses,
-  indexMember,
-  indexNames,
-  META,
-  partsOf
-} from './layout.ts'
-import { ContainerReader } from './read-container.ts'
+import { ArchivedSet } from './archived-set.ts'
 import type { Sealer, SealResult } from './sealer.ts'
-import type { TarMember } from './tar-header.ts'
 
 export interface ImportOptions extends ReadOptions {
   /** How messages call the archive. */
@@ -107,19 +76,11 @@ export function importSet(
   return startImport(repository, bytes, options).done
 }
 
-/** Chunks that are stored at the same time. */
-const AT_ONCE = 32
-/** Plain bytes of a stream that are cut and stored together. */
-const RUN_BYTES = 4 * 1024 * 1024
-
 class Job {
   readonly #repository: Repository
   readonly #options: ImportOptions
   readonly #signal: AbortSignal
-  readonly #what: string
-  readonly #reader: ContainerReader
-  readonly #sizes = new Map<string, number>()
-  #newChunks = 0
+  readonly #archive: ArchivedSet
 
   constructor(
     repository: Repository,
@@ -130,13 +91,12 @@ class Job {
     this.#repository = repository
     this.#options = options
     this.#signal = signal
-    this.#what = what
-    this.#reader = new ContainerReader(bytes, { what, limitOf: exportLimit, sealer, forceSeal, signal })
+    this.#archive = new ArchivedSet(bytes, { what, sealer, forceSeal, signal })
   }
 
   async run(onPublished: () => void): Promise<ImportedSet> {
     const signal = this.#signal
-    await using reader = this.#reader
+    await using archive = this.#archive
     signal.throwIfAborted()
     if (this.#options.name !== undefined) checkSetName(this.#options.name)
     await makeLayout(this.#repository.paths)
@@ -144,25 +104,18 @@ class Job {
     await using lease = await this.#repository.lease('import')
     void [lock, lease]
     const begun = Date.now()
-    const content = decodeContent(await this.#take(CONTENT), `${this.#what}, ${CONTENT}`)
-    const bytes = await this.#take(META)
-    const manifest = decodeManifest(bytes, `of ${this.#what}`)
-    if (manifest.content_id !== content.content_id) {
-      throw new DamagedError(`${this.#what}, ${CONTENT}`, 'what it says of the content is not so')
-    }
+    const head = await archive.head()
+    const { manifest } = head
     await this.#refuseDuplicate(manifest)
-    const { tables, indexes } = await this.#takeIndexes(manifest)
-    await lease.pin(indexes.keys())
-    if (content.layout === 'chunks') await this.#takeChunks(tables)
-    else await this.#takeParts(manifest, tables)
-    await this.#takeEnd()
-    const seal = await reader.finish()
+    const indexes = await archive.indexes(head)
+    await lease.pin(indexes.bytes.keys())
     const store = await this.#repository.store()
-    for (const table of tables.values()) {
-      await settleChunks(store, table, { begun, newChunks: this.#newChunks, signal })
-    }
-    for (const [name, index] of indexes) await publishIndex(this.#repository, name, index)
-    const { id, name } = await this.#publish(manifest, manifestAddress(bytes), onPublished)
+    await archive.data(head, indexes, store)
+    const seal = await archive.end()
+    const { newChunks } = archive
+    for (const table of indexes.tables.values()) await settleChunks(store, table, { begun, newChunks, signal })
+    for (const [name, bytes] of indexes.bytes) await publishIndex(this.#repository, name, bytes)
+    const { id, name } = await this.#publish(manifest, manifestAddress(head.bytes), onPublished)
     return { ...seal, setId: id, name, members: manifest.members.map(({ source }) => source), warnings: this.#warnings }
   }
 
@@ -220,181 +173,5 @@ class Job {
       found,
       members.map(({ source }) => source)
     )
-  }
-
-  /** Announces that the member `name` comes next. */
-  async #expect(name: string): Promise<TarMember> {
-    const member = await this.#reader.next()
-    if (member === undefined) throw new DamagedError(this.#what, `it has no ${name}`)
-    if (member.name !== name) throw new DamagedError(this.#what, `it has ${member.name} where ${name} belongs`)
-    this.#sizes.set(name, member.size)
-    return member
-  }
-
-  async #take(name: string): Promise<Uint8Array> {
-    await this.#expect(name)
-    return this.#reader.bytes()
-  }
-
-  async #takeIndexes(manifest: Manifest) {
-    const tables = new Map<string, IndexTable>()
-    const indexes = new Map<string, Uint8Array>()
-    const entries = new Map<string, Entry>(
-      manifest.members.flatMap(entriesOf).map((entry) => [entry.index.name, entry])
-    )
-    for (const name of indexNames(manifest)) {
-      const what = `${this.#what}, ${indexMember(name)}`
-      const bytes = (await this.#take(indexMember(name))).slice()
-      if (!name.startsWith(`${sha256(bytes)}.`))
-        throw new DamagedError(what, 'it does not have the hash it is named by')
-      const table = decodeNamed(bytes, what)
-      const { bytes: size, index } = entries.get(name)!
-      if (table.size !== size || table.count !== index.chunks) {
-        throw new DamagedError(what, `it stands for ${table.size} bytes, where the set says ${size}`)
-      }
-      tables.set(name, table)
-      indexes.set(name, bytes)
-    }
-    return { tables, indexes }
-  }
-
-  async #takeChunks(tables: ReadonlyMap<string, IndexTable>): Promise<void> {
-    const store = await this.#repository.store()
-    const storing = new Set<Promise<void>>()
-    let failure: { readonly error: unknown } | undefined
-    try {
-      for (const chunk of firstUses(tables.values())) {
-        const member = await this.#reader.next()
-        if (member === undefined) throw new DamagedError(this.#what, `it has no ${chunkMember(chunk.id, true)}`)
-        const compressed = member.name === chunkMember(chunk.id, true)
-        if (!compressed && member.name !== chunkMember(chunk.id, false)) {
-          throw new DamagedError(this.#what, `it has ${member.name} where chunk ${chunk.id} belongs`)
-        }
-        if (member.size > chunk.size! + CHUNK_SLACK)
-          throw new DamagedError(`${this.#what}, ${member.name}`, 'it is too long')
-        this.#sizes.set(member.name, member.size)
-        const bytes = await this.#reader.bytes()
-        const stored = this.#store(store, chunk, bytes, compressed)
-          .catch((error: unknown) => void (failure ??= { error }))
-          .finally(() => storing.delete(stored))
-        storing.add(stored)
-        if (storing.size >= AT_ONCE) await Promise.race(storing)
-        if (failure !== undefined) break
-      }
-    } finally {
-      // Nothing is under way any more when an import has failed.
-      await Promise.all(storing)
-    }
-    if (failure !== undefined) throw failure.error
-  }
-
-  async #store(store: WritableStore, chunk: ExpectedChunk, bytes: Uint8Array, compressed: boolean): Promise<void> {
-    const signal = this.#signal
-    const stored = { bytes, compressed }
-    if (store.compressed === compressed) {
-      await verifyStored(stored, chunk, this.#what)
-      if (await store.put(chunk.id, bytes, { signal })) this.#newChunks += 1
-      return
-    }
-    const plain = await decodeStored(stored, chunk, this.#what, { signal })
-    const form = store.compressed ? await native.compressChunk(plain, 'zstd') : plain
-    if (await store.put(chunk.id, form, { signal })) this.#newChunks += 1
-  }
-
-  /** Puts the ranges of each entry together, and cuts them where its index says. */
-  async #takeParts(manifest: Manifest, tables: ReadonlyMap<string, IndexTable>): Promise<void> {
-    let cutter: StreamCutter | undefined
-    for (const { name, index, part, isLast } of partsOf(manifest)) {
-      const table = tables.get(index)!
-      cutter ??= new StreamCutter(table, await this.#repository.store(), name, this.#signal)
-      const member = await this.#expect(name)
-      if (member.size !== part.bytes) throw new PartMismatchError(name, `has ${member.size} bytes, not ${part.bytes}`)
-      for await (const piece of this.#reader.stream()) await cutter.add(piece)
-      if ((await this.#reader.hashOf(name)) !== part.sha256) {
-        throw new PartMismatchError(name, 'does not have the hash it should have')
-      }
-      if (!isLast) continue
-      this.#newChunks += await cutter.finish()
-      cutter = undefined
-    }
-  }
-
-  /** What the exporter put last: the list of everything, without which an archive is not whole. */
-  async #takeEnd(): Promise<void> {
-    const sizes = new Map(this.#sizes)
-    const { files } = decodeExport(await this.#take(EXPORT), `${this.#what}, ${EXPORT}`)
-    const wrong = (reason: string) => new DamagedError(`${this.#what}, ${EXPORT}`, reason)
-    for (const { name, bytes, sha256 } of files) {
-      if (sizes.get(name) !== bytes) throw wrong(`it lists ${name} with ${bytes} bytes`)
-      if ((await this.#reader.hashOf(name)) !== sha256) throw wrong(`it lists ${name} with another hash`)
-      sizes.delete(name)
-    }
-    const [left] = sizes.keys()
-    if (left !== undefined) throw wrong(`it does not list ${left}`)
-    const more = await this.#reader.next()
-    if (more !== undefined) throw new DamagedError(this.#what, `${more.name} follows ${EXPORT}`)
-  }
-}
-
-/** Cuts a stream as an index does, and stores the chunks, which must be those of the index. */
-class StreamCutter {
-  readonly #table: IndexTable
-  readonly #name: string
-  readonly #signal: AbortSignal
-  readonly #storage: ReturnType<typeof storageFor>
-  #row = 0
-  #start = 0
-  #gathered: Uint8Array[] = []
-  #size = 0
-
-  constructor(table: IndexTable, store: WritableStore, name: string, signal: AbortSignal) {
-    this.#table = table
-    this.#name = name
-    this.#signal = signal
-    this.#storage = storageFor(store, { digest: table.digest })
-  }
-
-  async add(piece: Uint8Array): Promise<void> {
-    this.#gathered.push(piece)
-    this.#size += piece.length
-    if (this.#size >= RUN_BYTES) await this.#cut()
-  }
-
-  /** Resolves to how many chunks were new. */
-  async finish(): Promise<number> {
-    await this.#cut()
-    if (this.#row !== this.#table.count) throw new DamagedError(this.#name, 'it ends before its index does')
-    return this.#storage.stats.newChunks
-  }
-
-  async #cut(): Promise<void> {
-    const bytes = new Uint8Array(Buffer.concat(this.#gathered))
-    const ends: number[] = []
-    let row = this.#row
-    for (; row < this.#table.count && this.#table.endAt(row) <= this.#start + bytes.length; row += 1) {
-      ends.push(this.#table.endAt(row) - this.#start)
-    }
-    const used = ends.at(-1) ?? 0
-    if (ends.length > 0) {
-      const ids = await this.#storage.store({ bytes: bytes.subarray(0, used), ends }, { signal: this.#signal })
-      for (let i = 0; i < ends.length; i += 1) {
-        if (Buffer.compare(ids.subarray(i * 32, i * 32 + 32), this.#table.idAt(this.#row + i)) === 0) continue
-        const at = this.#table.startAt(this.#row + i)
-        throw new DamagedError(this.#name, `the chunk at byte ${at} of its stream is not the one its index names`)
-      }
-    }
-    this.#row = row
-    this.#start += used
-    this.#gathered = [bytes.subarray(used)]
-    this.#size = bytes.length - used
-  }
-}
-
-function decodeNamed(bytes: Uint8Array, what: string): IndexTable {
-  try {
-    return decodeIndex(bytes, what)
-  } catch (error) {
-    if (error instanceof FormatError) throw new DamagedError(what, error.message, { cause: error })
-    throw error
   }
 }
