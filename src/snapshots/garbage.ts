@@ -7,8 +7,9 @@ import type { ReadOptions } from '../read-options.ts'
 import { isPrunable } from '../stores/store.ts'
 import { IndexMissingError, StoreInvalidError } from '../errors.ts'
 import { ignoreAbsent, isTemporary, naming } from './atomic-files.ts'
+import { sha256 } from './canonical-json.ts'
 import { iterateSets, setFiles, shownSet } from './catalogue.ts'
-import { BrokenSetError } from './errors.ts'
+import { BrokenSetError, DamagedError } from './errors.ts'
 import { leasesOf } from './leases.ts'
 import { entriesOf } from './manifest.ts'
 import { chunksOfFold } from './recovery/folded-index.ts'
@@ -20,7 +21,7 @@ export interface GcOptions extends ReadOptions {
   readonly grace?: number | undefined
   /** Say what would go, and let it stay. Default: false. */
   readonly dryRun?: boolean | undefined
-  /** Go on although a manifest cannot be read, and lose what only it needs. Default: false. */
+  /** Go on although a manifest or an index cannot be read, and lose what only it needs. Default: false. */
   readonly ignoreBroken?: boolean | undefined
   /** Indexes that must stay besides, as recovery files that are kept may name them. */
   readonly keep?: Iterable<string> | undefined
@@ -45,7 +46,8 @@ const INDEX = /^[0-9a-f]{64}\.cai[bd]x$/
 
 /**
  * Removes chunks and indexes that no set needs, no live lease has pinned, and that are older than the grace period. Alone
- * in the repository while it runs. A manifest that cannot be read stops it: what it needs is not known.
+ * in the repository while it runs. A manifest that cannot be read stops it, and so does the index of a set that is gone or
+ * damaged: what it needs is not known, and a recovery file may bring it back.
  */
 export async function collectGarbage(repository: Repository, options: GcOptions = {}): Promise<GcResult> {
   const { grace = DAY, dryRun = false, signal, timeout } = options
@@ -73,7 +75,7 @@ export async function collectGarbage(repository: Repository, options: GcOptions 
     if (found.mtimeMs > limit) {
       young += 1
       // A young index keeps its chunks: its writer is about to name it.
-      for (const id of await idsOf(path, signal)) marked.add(id)
+      for (const id of await idsOf(await readLocalIndex(path, signal), path, signal)) marked.add(id)
       continue
     }
     removed.indexes += 1
@@ -122,54 +124,60 @@ async function removeStrayLocks({ paths }: Repository): Promise<void> {
   }
 }
 
-/** Every index that a set, or somebody who lives, needs. */
+const UNKNOWN = 'what it needs is not known, so nothing is removed (--ignore-broken does)'
+
+/** Every index that a set, or somebody who lives, needs, and the set: undefined where it is none. */
 async function neededIndexes(
   repository: Repository,
   { ignoreBroken = false, keep = [], signal }: GcOptions
-): Promise<Set<string>> {
-  const needed = new Set<string>(keep)
-  const unread: string[] = []
+): Promise<Map<string, string | undefined>> {
+  const needed = new Map<string, string | undefined>()
+  for (const name of keep) needed.set(name, undefined)
+  for (const { live, pins } of await leasesOf(repository.paths)) {
+    if (live) for (const name of pins) needed.set(name, undefined)
+  }
+  const unread: BrokenSetError[] = []
   await iterateSets(
     repository.paths,
     (set) => {
-      if (set.manifest === undefined) unread.push(`${shownSet(set)}: ${set.broken}`)
+      if (set.manifest === undefined) unread.push(new BrokenSetError(shownSet(set), `${set.broken}; ${UNKNOWN}`))
       for (const member of set.manifest?.members ?? []) {
-        for (const { index } of entriesOf(member)) needed.add(index.name)
+        for (const { index } of entriesOf(member)) needed.set(index.name, shownSet(set))
       }
     },
-    { signal, onWarning: (sentence) => unread.push(sentence) }
+    { signal, onWarning: (sentence) => unread.push(new BrokenSetError(sentence, UNKNOWN)) }
   )
-  if (unread.length > 0 && !ignoreBroken) {
-    throw new BrokenSetError(unread[0]!, 'what it needs is not known, so nothing is removed (--ignore-broken does)')
-  }
-  for (const { live, pins } of await leasesOf(repository.paths)) if (live) for (const name of pins) needed.add(name)
+  if (unread.length > 0 && !ignoreBroken) throw unread[0]!
   return needed
 }
 
 async function markedChunks(
   repository: Repository,
-  needed: ReadonlySet<string>,
-  { signal }: GcOptions
+  needed: ReadonlyMap<string, string | undefined>,
+  { ignoreBroken = false, signal }: GcOptions
 ): Promise<Set<string>> {
   const marked = new Set<string>()
-  for (const name of needed) {
+  for (const [name, set] of needed) {
     signal?.throwIfAborted()
     try {
       const path = repository.paths.index(name)
-      for (const id of await idsOf(path, signal)) marked.add(id)
+      const bytes = await readLocalIndex(path, signal)
+      // One wrong bit, and it would be other chunks that are kept.
+      if (!name.startsWith(`${sha256(bytes)}.`))
+        throw new DamagedError(path, 'it does not have the hash it is named by')
+      for (const id of await idsOf(bytes, path, signal)) marked.add(id)
       // The recovery file keeps a long index in chunks, too.
-      const folded = await chunksOfFold(await readLocalIndex(path, signal), repository.config, { signal })
-      for (const id of folded) marked.add(key(id))
+      for (const id of await chunksOfFold(bytes, repository.config, { signal })) marked.add(key(id))
     } catch (error) {
-      // A set without its index is damaged, and check says so; there is nothing to keep for it.
-      if (!(error instanceof IndexMissingError)) throw error
+      if (!(error instanceof IndexMissingError) && !(error instanceof DamagedError)) throw error
+      if (set !== undefined && !ignoreBroken) throw new BrokenSetError(set, `${error.message}; ${UNKNOWN}`)
     }
   }
   return marked
 }
 
-async function idsOf(path: string, signal: AbortSignal | undefined): Promise<Iterable<string>> {
-  const table = await decodeIndexBytes(await readLocalIndex(path, signal), path, { signal })
+async function idsOf(bytes: Uint8Array, path: string, signal: AbortSignal | undefined): Promise<Iterable<string>> {
+  const table = await decodeIndexBytes(bytes, path, { signal })
   return (function* () {
     for (let i = 0; i < table.count; i += 1) yield key(chunkIdFromBytes(table.idAt(i)))
   })()

@@ -53,7 +53,7 @@ export class Lease implements AsyncDisposable {
     const hidden = join(paths.locks, `.${id}`)
     const file = await naming(hidden, () => open(hidden, 'wx', 0o600))
     try {
-      await file.writeFile(encodeJson(record))
+      await naming(path, () => file.writeFile(encodeJson(record)))
       systemFiles?.tryLock(file.fd, { shared: false })
       await rename(hidden, path)
     } catch (error) {

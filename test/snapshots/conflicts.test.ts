@@ -1,4 +1,4 @@
-import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
 import { describe } from '../../src/cli/message.ts'
@@ -217,6 +217,26 @@ test('gc keeps what a live lease has pinned, and stops at a manifest that cannot
   await writeFile(repository.paths.set('9_broken.json'), '{')
   await t.throwsAsync(collectGarbage(repository, { grace: 0 }), { code: 'BROKEN', message: /9 \(broken\)/ })
   t.is((await chunkFiles(path)).length, 1)
+  t.is((await collectGarbage(repository, { grace: 0, ignoreBroken: true })).chunksRemoved, 1)
+  t.deepEqual(await chunkFiles(path), [])
+})
+
+test('gc used to take the chunks of a set whose index was gone or damaged; now it stops, and the index may come back', async (t) => {
+  const { path, repository } = await freshRepository(t)
+  const { manifest } = await repository.sets.create({ name: 'x', sources: [streamSource('s', ['echo', 'x'])] })
+  const index = repository.paths.index(manifest.members[0]!.base!.index.name)
+  const bytes = await readFile(index)
+  const stops = () =>
+    t.throwsAsync(collectGarbage(repository, { grace: 0 }), { code: 'BROKEN', message: /set 1 \(x\)/ })
+  const damaged = Uint8Array.from(bytes)
+  damaged[damaged.length - 60]! ^= 1
+  await writeFile(index, damaged)
+  await stops()
+  await rm(index)
+  await stops()
+  await writeFile(index, bytes)
+  t.is((await collectGarbage(repository, { grace: 0 })).chunksRemoved, 0)
+  await rm(index)
   t.is((await collectGarbage(repository, { grace: 0, ignoreBroken: true })).chunksRemoved, 1)
   t.deepEqual(await chunkFiles(path), [])
 })

@@ -10,11 +10,11 @@ export default command({
   usage: '<repo>',
   summary: 'remove chunks and indexes that no set needs',
   details: `What is younger than the grace period stays, as somebody may be about to use it, and so does what a mount shows. A
-manifest that cannot be read stops it: what that set needs is not known.`,
+manifest or an index that cannot be read stops it: what that set needs is not known.`,
   example: ['cairn snapshot gc /backup/repo --dry-run', 'cairn snapshot gc /backup/repo --grace 1h'],
   options: {
     grace: single('--grace <duration>', 'what is younger stays (default: 24h)', parseDuration),
-    ignoreBroken: flag('--ignore-broken', 'go on although a manifest cannot be read, and lose what only it needs'),
+    ignoreBroken: flag('--ignore-broken', 'go on although a set cannot be read, and lose what only it needs'),
     ...dryRunOption,
     ...jsonOption
   },
