@@ -1,9 +1,6 @@
-// A repository as directories: `ids/12/SOURCE`, `names/NAME/SOURCE`, `latest/SOURCE`, `by-time/2026/…/SOURCE`. Each way
-// to a set has inodes of its own, since a directory can be in one place only. What may change says for how long it is
-// to be believed; below a member nothing ever does.
+// A repository as directories. What may change says for how long it is to be believed; below a member nothing ever does.
 
 import type { ReadOptions } from '../read-options.ts'
-import type { Member } from '../snapshots/manifest.ts'
 import type { Repository } from '../snapshots/repository.ts'
 import type { Lease } from '../snapshots/leases.ts'
 import {
@@ -16,62 +13,28 @@ import {
   type ListedPage,
   type Statistics
 } from './filesystem.ts'
-import { InodeRanges, type InodeRange } from './inode-ranges.ts'
-import { ShownMembers, type ShownEntry } from './shown-members.ts'
-import { ShownSets, type ShownSet } from './shown-sets.ts'
+import { ShownMembers } from './shown-members.ts'
+import { ShownSets } from './shown-sets.ts'
+import { type MemberPlace, type Place, SnapshotPlaces, timeOf } from './snapshot-places.ts'
 
 /** How long names in the catalogue are believed. */
 const LIFETIME = 2_000
 const DIRECTORY = 0o040555
-/** The one file of a BlobFilesystem. */
-const BLOB_INODE: Inode = 2
 /** Entries a page. */
 const PAGE = 256
-
-const VIEWS = { ids: 2, names: 3, latest: 4, 'by-time': 5 } as const
-const YEARS = 10_000
-/** Set directories: the view decides the block, the id the place in it. */
-const SETS = 2 ** 50
-const SET_VIEWS = ['ids', 'names', 'by-time'] as const
-
-type View = keyof typeof VIEWS
-type SetView = (typeof SET_VIEWS)[number] | 'latest'
-
-/** A place that has children, or a member that has them in itself. */
-type Place =
-  | { readonly kind: 'root' }
-  | { readonly kind: 'view'; readonly view: View }
-  | { readonly kind: 'year'; readonly year: number }
-  | { readonly kind: 'set'; readonly view: SetView; readonly set: ShownSet }
-  /** Part of a name that has slashes: `node1` of `node1/main`. */
-  | { readonly kind: 'group'; readonly view: SetView; readonly set: ShownSet; readonly prefix: string }
-  | {
-      readonly kind: 'member'
-      readonly shown: ShownEntry
-      readonly start: Inode
-      readonly above: Inode
-      readonly mtime: bigint
-    }
-
-interface Child {
-  readonly name: string
-  readonly cookie: number
-  place(): Promise<Place | undefined>
-}
-
-type Owner = Extract<Place, { kind: 'group' | 'member' }>
 
 /** A repository, mounted whole. Takes the lease over, and not the repository. */
 export class SnapshotFilesystem implements Filesystem {
   readonly name: string
   readonly #sets: ShownSets
+  readonly #places: SnapshotPlaces
   readonly #members: ShownMembers
   readonly #lease: Lease
-  readonly #ranges = new InodeRanges<Owner>()
 
   private constructor(repository: Repository, lease: Lease) {
     this.name = repository.name
     this.#sets = new ShownSets(repository)
+    this.#places = new SnapshotPlaces(this.#sets)
     this.#members = new ShownMembers(repository, lease)
     this.#lease = lease
   }
@@ -81,24 +44,24 @@ export class SnapshotFilesystem implements Filesystem {
   }
 
   async lookup(parent: Inode, name: Uint8Array, options?: ReadOptions): Promise<Attributes> {
-    const place = await this.#place(parent)
+    const place = await this.#places.at(parent)
     if (place.kind === 'member') {
       return this.#inside(place, (filesystem) => filesystem.lookup(parent - place.start, name, options), options)
     }
     const wanted = Buffer.from(name).toString()
-    const found = await (await this.#child(place, wanted))?.place()
+    const found = await (await this.#places.child(place, wanted))?.place()
     if (found === undefined) throw new FilesystemError('ENOENT', wanted)
     return this.#attributesOf(found, options)
   }
 
   async attributes(inode: Inode, options?: ReadOptions): Promise<Attributes> {
-    const place = await this.#place(inode)
-    if (place.kind !== 'member' || inode === this.#inodeOf(place)) return this.#attributesOf(place, options)
+    const place = await this.#places.at(inode)
+    if (place.kind !== 'member' || inode === this.#places.inodeOf(place)) return this.#attributesOf(place, options)
     return this.#inside(place, (filesystem) => filesystem.attributes(inode - place.start, options), options)
   }
 
   async list(inode: Inode, cookie: number, options?: ReadOptions): Promise<ListedPage> {
-    const place = await this.#place(inode)
+    const place = await this.#places.at(inode)
     if (place.kind === 'member') {
       const { shown, start } = place
       return this.#members.with(
@@ -111,7 +74,7 @@ export class SnapshotFilesystem implements Filesystem {
         options
       )
     }
-    const children = (await this.#children(place)).filter((child) => child.cookie > cookie)
+    const children = (await this.#places.children(place)).filter((child) => child.cookie > cookie)
     const entries: ListedEntry[] = []
     for (const child of children.slice(0, PAGE)) {
       const found = await child.place()
@@ -127,25 +90,12 @@ export class SnapshotFilesystem implements Filesystem {
   }
 
   async parent(inode: Inode): Promise<Inode> {
-    const place = await this.#place(inode)
-    switch (place.kind) {
-      case 'root':
-      case 'view':
-        return ROOT_INODE
-      case 'year':
-        return VIEWS['by-time']
-      case 'set':
-        if (place.view === 'by-time') return YEARS + yearOf(place.set)
-        return place.view === 'latest' ? ROOT_INODE : VIEWS[place.view]
-      case 'group':
-        return this.#inodeOf(placeAbove(place))
-      case 'member': {
-        const inner = inode - place.start
-        if (inner === ROOT_INODE || place.shown.member.kind !== 'tree') return place.above
-        const above = await this.#members.with(place.shown, (filesystem) => filesystem.parent(inner))
-        return above + place.start
-      }
-    }
+    const place = await this.#places.at(inode)
+    if (place.kind !== 'member') return this.#places.above(place)
+    const inner = inode - place.start
+    if (inner === ROOT_INODE || place.shown.member.kind !== 'tree') return place.above
+    const above = await this.#members.with(place.shown, (filesystem) => filesystem.parent(inner))
+    return above + place.start
   }
 
   async readlink(inode: Inode, options?: ReadOptions): Promise<Uint8Array> {
@@ -164,7 +114,7 @@ export class SnapshotFilesystem implements Filesystem {
   }
 
   async xattrs(inode: Inode, options?: ReadOptions): Promise<readonly string[]> {
-    const place = await this.#place(inode)
+    const place = await this.#places.at(inode)
     if (place.kind !== 'member') return []
     return this.#members.with(place.shown, (filesystem) => filesystem.xattrs(inode - place.start, options), options)
   }
@@ -179,7 +129,7 @@ export class SnapshotFilesystem implements Filesystem {
   }
 
   async #inside(
-    { shown, start }: Extract<Place, { kind: 'member' }>,
+    { shown, start }: MemberPlace,
     work: (filesystem: Filesystem) => Promise<Attributes>,
     options: ReadOptions | undefined
   ): Promise<Attributes> {
@@ -187,50 +137,14 @@ export class SnapshotFilesystem implements Filesystem {
   }
 
   async #memberAt(inode: Inode, otherwise: 'EINVAL' | 'EISDIR' | 'ENODATA') {
-    const place = await this.#place(inode)
+    const place = await this.#places.at(inode)
     if (place.kind === 'member') return place
     throw new FilesystemError(otherwise, `inode ${inode}`)
   }
 
-  /** What an inode stands for. Rejects with ESTALE where that is not there any more. */
-  async #place(inode: Inode): Promise<Place> {
-    if (inode === ROOT_INODE) return { kind: 'root' }
-    for (const [view, number] of Object.entries(VIEWS) as [View, number][]) {
-      if (inode !== number) continue
-      if (view !== 'latest') return { kind: 'view', view }
-      const set = await this.#sets.latest()
-      if (set !== undefined) return { kind: 'set', view, set }
-    }
-    if (inode >= YEARS && inode < YEARS + 10_000) return { kind: 'year', year: inode - YEARS }
-    const range = this.#ranges.find(inode)
-    if (range !== undefined) return range.owner
-    const view = SET_VIEWS[Math.floor(inode / SETS) - 1]
-    const set = view === undefined ? undefined : await this.#sets.byId(inode % SETS)
-    if (view === undefined || set === undefined) throw new FilesystemError('ESTALE', `inode ${inode}`)
-    return { kind: 'set', view, set }
-  }
-
-  #inodeOf(place: Place): Inode {
-    switch (place.kind) {
-      case 'root':
-        return ROOT_INODE
-      case 'view':
-        return VIEWS[place.view]
-      case 'year':
-        return YEARS + place.year
-      case 'set':
-        if (place.view === 'latest') return VIEWS.latest
-        return SETS * (SET_VIEWS.indexOf(place.view) + 1) + place.set.id
-      case 'group':
-        return this.#groupRange(place).start
-      case 'member':
-        return place.start + (place.shown.member.kind === 'tree' ? ROOT_INODE : BLOB_INODE)
-    }
-  }
-
   async #attributesOf(place: Place, options: ReadOptions | undefined): Promise<Attributes> {
     if (place.kind === 'member') {
-      const inode = this.#inodeOf(place)
+      const inode = this.#places.inodeOf(place)
       // Its set may go away, and with it this name.
       const inner = (filesystem: Filesystem) => filesystem.attributes(inode - place.start, options)
       const attributes = { ...(await this.#inside(place, inner, options)), lifetime: LIFETIME }
@@ -238,7 +152,7 @@ export class SnapshotFilesystem implements Filesystem {
     }
     const mtime = place.kind === 'set' || place.kind === 'group' ? timeOf(place.set) : await this.#sets.changed()
     return {
-      inode: this.#inodeOf(place),
+      inode: this.#places.inodeOf(place),
       mode: DIRECTORY,
       size: 4096,
       links: 2,
@@ -251,134 +165,6 @@ export class SnapshotFilesystem implements Filesystem {
       bare: true
     }
   }
-
-  /** Found without looking at all the others. */
-  async #child(place: Place, name: string): Promise<Child | undefined> {
-    if (place.kind === 'view' && place.view === 'ids') {
-      if (!/^[1-9][0-9]{0,14}$/.test(name)) return undefined
-      return { name, cookie: 1, place: () => this.#setPlace('ids', this.#sets.byId(Number(name))) }
-    }
-    if (place.kind === 'view' && place.view === 'names') {
-      return { name, cookie: 1, place: () => this.#setPlace('names', this.#sets.byName(name)) }
-    }
-    return (await this.#children(place)).find((child) => child.name === name)
-  }
-
-  async #children(place: Place): Promise<Child[]> {
-    switch (place.kind) {
-      case 'root':
-        return (Object.keys(VIEWS) as View[]).map((view, i) => ({
-          name: view,
-          cookie: i + 1,
-          place: async () =>
-            view === 'latest' ? this.#setPlace('latest', this.#sets.latest()) : { kind: 'view', view }
-        }))
-      case 'view':
-        return place.view === 'by-time' ? this.#years() : this.#setsIn(place.view)
-      case 'year':
-        return this.#setsOf(place.year)
-      case 'set':
-        return this.#membersBelow(place, '')
-      case 'group':
-        return this.#membersBelow(place, place.prefix)
-      case 'member':
-        throw new FilesystemError('ENOTDIR', place.shown.key)
-    }
-  }
-
-  async #setsIn(view: View): Promise<Child[]> {
-    const files = await this.#sets.files()
-    return files.flatMap((file) => {
-      if (view === 'names') {
-        const place = () => this.#setPlace('names', this.#sets.open(file))
-        return [{ name: file.name, cookie: file.id, place }]
-      }
-      const place = () => this.#setPlace('ids', this.#sets.byId(file.id))
-      return [{ name: String(file.id), cookie: file.id, place }]
-    })
-  }
-
-  async #setPlace(view: SetView, set: Promise<ShownSet | undefined>): Promise<Place | undefined> {
-    const found = await set
-    return found === undefined ? undefined : { kind: 'set', view, set: found }
-  }
-
-  async #all(): Promise<ShownSet[]> {
-    const files = await this.#sets.files()
-    return (await Promise.all(files.map((file) => this.#sets.open(file)))).filter((set) => set !== undefined)
-  }
-
-  async #years(): Promise<Child[]> {
-    const years = new Set((await this.#all()).map(yearOf))
-    return [...years].sort().map((year) => ({
-      name: String(year),
-      cookie: year + 1,
-      place: async () => ({ kind: 'year', year })
-    }))
-  }
-
-  /** `2026-11-20T20.44.01Z-name`: sorted by time, and fit for every shell. */
-  async #setsOf(year: number): Promise<Child[]> {
-    const sets = (await this.#all()).filter((set) => yearOf(set) === year)
-    return sets.map((set) => ({
-      name: `${set.manifest.created_at.slice(0, 19).replaceAll(':', '.')}Z-${set.name}`,
-      cookie: set.id,
-      place: async () => ({ kind: 'set', view: 'by-time', set })
-    }))
-  }
-
-  async #membersBelow({ view, set }: Extract<Place, { kind: 'set' | 'group' }>, prefix: string): Promise<Child[]> {
-    const names = new Map<string, Place>()
-    const above: Place = prefix === '' ? { kind: 'set', view, set } : { kind: 'group', view, set, prefix }
-    for (const member of set.manifest.members) {
-      if (member.base === undefined || !member.source.startsWith(prefix)) continue
-      const [name, ...deeper] = member.source.slice(prefix.length).split('/')
-      if (deeper.length > 0) names.set(name!, { kind: 'group', view, set, prefix: `${prefix}${name}/` })
-      else names.set(name!, this.#memberPlace(member, view, set, this.#inodeOf(above)))
-    }
-    return [...names].map(([name, place], i) => ({ name, cookie: i + 1, place: async () => place }))
-  }
-
-  #memberPlace(member: Member, view: SetView, set: ShownSet, above: Inode): Place {
-    const { name } = member.base!.index
-    // The same bytes in two sets, or on two ways to one, have inodes of their own.
-    const key = `${view}/${set.id}/${member.source}/${name}`
-    const size = member.base!.bytes + 3
-    const range: InodeRange<Owner> = this.#ranges.claim(key, size, () => {
-      return {
-        kind: 'member',
-        shown: { key: `${name} ${member.kind}`, member: baseOf(member) },
-        start: 0,
-        above,
-        mtime: timeOf(set)
-      }
-    })
-    const { owner, start } = range
-    if (owner.kind === 'member') Object.assign(owner, { start, above })
-    return owner
-  }
-
-  #groupRange(place: Extract<Place, { kind: 'group' }>): InodeRange<Owner> {
-    return this.#ranges.claim(`${place.view}/${place.set.id}/${place.prefix}`, 1, () => place)
-  }
-}
-
-/** Only what is shown: increments of a database are no file that anybody could read. */
-function baseOf(member: Member): Member {
-  return { ...member, incrementals: [] }
-}
-
-function placeAbove({ view, set, prefix }: Extract<Place, { kind: 'group' }>): Place {
-  const above = prefix.slice(0, -1).replace(/[^/]*$/, '')
-  return above === '' ? { kind: 'set', view, set } : { kind: 'group', view, set, prefix: above }
-}
-
-function timeOf({ manifest }: ShownSet): bigint {
-  return BigInt(Date.parse(manifest.created_at)) * 1_000_000n
-}
-
-function yearOf({ manifest }: ShownSet): number {
-  return Number(manifest.created_at.slice(0, 4))
 }
 
 /** The attributes of a member's node, where the member lies in the whole. */
