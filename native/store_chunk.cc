@@ -18,6 +18,18 @@ bool exists(const std::string& path) {
   return ::lstat(path.c_str(), &about) == 0;
 }
 
+/**
+ * Whether a chunk lies at this path. What is none makes way for it: a symlink says that the chunk is missing, and an empty
+ * file is what a machine that stopped may leave of one.
+ */
+Failure look(const std::string& path, bool& found) {
+  struct stat about;
+  if (::lstat(path.c_str(), &about) != 0) return {};
+  found = S_ISREG(about.st_mode) && about.st_size > 0;
+  if (found || ::unlink(path.c_str()) == 0 || errno == ENOENT) return {};
+  return Failure::System(errno, "unlink", path);
+}
+
 /** A file that is gone again unless `publish` gave it its name; and an empty directory goes with it. */
 class TemporaryFile {
  public:
@@ -104,17 +116,21 @@ Failure storeChunk(const LocalTarget& target, const Digest& id, Bytes plain, Scr
   const std::string text = idText(id);
   const std::string directory = target.directory + "/" + text.substr(0, 4);
   const std::string base = directory + "/" + text;
-  if (exists(base) || exists(base + target.suffix)) return {};
+  bool found = false;
+  Failure failure = look(base, found);
+  if (!failure && !found) failure = look(base + target.suffix, found);
+  if (failure || found) return failure;
 
   Bytes stored = plain;
   ChunkRef compressed;
   if (target.compression) {
-    if (Failure failure = compress(plain, *target.compression, scratch, compressed)) return failure;
+    failure = compress(plain, *target.compression, scratch, compressed);
+    if (failure) return failure;
     stored = compressed->bytes();
   }
   TemporaryFile file(directory, target.compression ? base + target.suffix : base);
   bool fresh = false;
-  Failure failure = file.create(target.directory, base);
+  failure = file.create(target.directory, base);
   if (!failure) failure = file.write(stored);
   if (!failure) failure = file.publish(fresh);
   if (fresh) took = stored.size();

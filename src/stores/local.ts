@@ -1,4 +1,4 @@
-import { constants } from 'node:fs'
+import { constants, type Stats } from 'node:fs'
 import { access, lstat, opendir, rmdir, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import {
@@ -88,7 +88,7 @@ export class LocalStore implements PrunableStore, LocatedStore {
     for (const path of this.#names(id)) {
       const found = await lstat(path).catch((error) => this.#absent(error))
       signal?.throwIfAborted()
-      if (found !== undefined) return found.isFile()
+      if (found !== undefined) return isChunk(found)
     }
     await this.#requireDirectory()
     return false
@@ -98,11 +98,12 @@ export class LocalStore implements PrunableStore, LocatedStore {
     signal?.throwIfAborted()
     const path = this.#pathOf(id)
     try {
-      // The other form counts as well; a symlink that says "missing" is replaced by what is missing.
+      // The other form counts as well. What is no chunk makes way: also a symlink, which says "missing".
       for (const other of this.#names(id)) {
         const found = await lstat(other).catch(ignoreAbsent)
-        if (found?.isFile()) return false
-        if (found?.isSymbolicLink()) await unlink(other).catch(ignoreAbsent)
+        if (found === undefined) continue
+        if (isChunk(found)) return false
+        await unlink(other).catch(ignoreAbsent)
       }
       return await placeChunk(this.compressed ? path + this.suffix : path, stored, signal)
     } catch (error) {
@@ -186,6 +187,11 @@ export class LocalStore implements PrunableStore, LocatedStore {
     const Failure = refused ? StoreRefusedError : StoreUnavailableError
     return new Failure(this.name, reasonOf(error), { cause: error })
   }
+}
+
+/** An empty file is what a machine that stopped may leave of a chunk. */
+function isChunk(found: Stats): boolean {
+  return found.isFile() && found.size > 0
 }
 
 function isAbsent(error: unknown): boolean {

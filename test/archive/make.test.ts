@@ -84,6 +84,15 @@ test('what the store has is neither compressed nor written again', async (t) => 
   t.deepEqual(await readFile(`${index}.2`), await readFile(join(directory, 'blob.caibx')))
 })
 
+test('a chunk that is empty in the store is made again (it used to count as there, in a backup that then lacked it)', async (t) => {
+  const { path, index, store } = await backedUp(t)
+  const [file] = await filesBelow(store.directory)
+  await chmod(file!, 0o600)
+  await writeFile(file!, '')
+  t.is((await makeBlob(path, index, store)).stats.newChunks, 1)
+  t.like(await verifyStore(store), { bad: 0 })
+})
+
 test('a store that keeps its chunks plain gets them plain', async (t) => {
   const directory = await scratch(t)
   const plain = await LocalStore.create(join(directory, 'plain'), { uncompressed: true })

@@ -9,7 +9,7 @@ import {
   symlinkSync,
   writeFileSync
 } from 'node:fs'
-import { join as joinPath } from 'node:path'
+import { dirname, join as joinPath } from 'node:path'
 import test from 'ava'
 import { native, type Compression, type NativeChunks } from '../../src/native/binding.ts'
 import { join } from '../support/bytes.ts'
@@ -148,14 +148,29 @@ skippingWhen(test, withoutRoot())('a full disk leaves no temporary file and no e
   }
 })
 
-test('a mark that casync left for a missing chunk is not replaced', async (t) => {
+test('a mark that the chunk is missing, and what is left of one, give way to it (both used to count as the chunk)', async (t) => {
+  const directory = await scratch(t)
+  const chunks = [quad(1000), quad(2000), quad(3000)]
+  const [marked, empty, emptyPlain] = chunks.map((chunk) => joinPath(directory, idOf(chunk).slice(0, 4), idOf(chunk)))
+  for (const path of [marked, empty, emptyPlain]) mkdirSync(dirname(path!))
+  symlinkSync('/dev/null', `${marked}.cacnk`)
+  writeFileSync(`${empty}.cacnk`, '')
+  writeFileSync(emptyPlain!, '')
+  const { sizes } = await native.storeChunks({ chunks }, { directory, digest: 'sha512-256' })
+  t.true(sizes.every((size) => size > 0))
+  t.deepEqual(
+    filesOf(directory).map((name) => joinPath(directory, name)),
+    [`${marked}.cacnk`, `${empty}.cacnk`, `${emptyPlain}.cacnk`].sort()
+  )
+})
+
+test('a directory in the place of a chunk is an error, and no chunk that is there already', async (t) => {
   const directory = await scratch(t)
   const chunk = quad(1000)
-  const id = idOf(chunk)
-  mkdirSync(joinPath(directory, id.slice(0, 4)))
-  symlinkSync('/dev/null', joinPath(directory, id.slice(0, 4), `${id}.cacnk`))
-  const { sizes } = await native.storeChunks({ chunks: [chunk] }, { directory, digest: 'sha512-256' })
-  t.deepEqual([...sizes], [0])
+  const path = joinPath(directory, idOf(chunk).slice(0, 4), `${idOf(chunk)}.cacnk`)
+  mkdirSync(path, { recursive: true })
+  const error = await t.throwsAsync(native.storeChunks({ chunks: [chunk] }, { directory, digest: 'sha512-256' }))
+  t.like(error, { code: 'EISDIR', path })
 })
 
 test('a suffix of one’s own is kept to', async (t) => {

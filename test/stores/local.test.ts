@@ -92,6 +92,14 @@ test('a symlink that said "missing" gives way to the chunk', async (t) => {
   t.deepEqual(await read(store, id), plain)
 })
 
+test('an empty file is no chunk, and gives way to it', async (t) => {
+  await using store = await holding(t, new Map())
+  await place(join(store.directory, chunkPath(id)), new Uint8Array())
+  t.false(await store.has(id))
+  t.true(await store.put(id, await native.compressChunk(plain, 'zstd')))
+  t.deepEqual(await read(store, id), plain)
+})
+
 test('upper-case names, flat files and encrypted chunks are not chunks', async (t) => {
   await using store = await holding(t, new Map())
   const stored = await native.compressChunk(plain, 'zstd')
