@@ -4,6 +4,7 @@ import { ChunkCorruptError } from '../errors.ts'
 import type { ChunkId, ExpectedChunk } from '../formats/chunk-id.ts'
 import type { ResidentChunks } from '../native/resident-chunks.ts'
 import { SingleFlight } from '../single-flight.ts'
+import { USUAL_CONCURRENCY } from '../stores/store-options.ts'
 import { type ChunkStore, isLocated, type UseChunk } from '../stores/store.ts'
 import { AheadQueue } from './ahead-queue.ts'
 import { ChunkCache } from './chunk-cache.ts'
@@ -17,7 +18,7 @@ export interface ChunkSourceOptions {
   maxBytes?: number | undefined
   /** A cache to share with other sources, instead of one of its own. */
   cache?: ChunkCache | undefined
-  /** Chunks the store may be asked for at once. Default: 64 of a local store, 10 of others. */
+  /** Chunks the store may be asked for at once. Default: 64 of a local store, 32 of others. */
   concurrency?: number | undefined
 }
 
@@ -49,7 +50,7 @@ class StoreChunkSource implements CachedSource {
     this.name = store.name
     this.#store = store
     this.#cache = cache ?? new ChunkCache(maxBytes)
-    const atOnce = concurrency ?? (isLocated(store) ? LOCAL_AT_ONCE : 10)
+    const atOnce = concurrency ?? (isLocated(store) ? LOCAL_AT_ONCE : USUAL_CONCURRENCY)
     this.pace = new Pace(Math.min(atOnce, isLocated(store) ? LOCAL_ENOUGH : atOnce))
     // One slot stays free, so that a read somebody waits for is never behind those that nobody waits for.
     this.#ahead = new AheadQueue(atOnce - 1)

@@ -5,7 +5,7 @@ import { parseDuration, parsePositiveSize } from './quantities.ts'
 
 /** How anything remote is spoken to: on every command that takes an index or a store. */
 export const remoteOptions = listedUnder('Servers:', {
-  concurrency: single('-n, --concurrency <count>', 'parallel work per store (default: 10)', count(1, 10_000)),
+  concurrency: single('-n, --concurrency <count>', 'parallel work per store (default: 32)', count(1, 10_000)),
   errorRetry: single('-e, --error-retry <count>', 'attempts in all for a remote store (default: 3)', count(0, 1000)),
   errorRetryBaseInterval: single(
     '-b, --error-retry-base-interval <duration>',

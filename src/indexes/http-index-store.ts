@@ -1,7 +1,8 @@
 import { IndexMissingError, LocationError } from '../errors.ts'
 import type { ReadOptions } from '../read-options.ts'
 import { baseUrl } from '../stores/http.ts'
-import { type HttpAnswer, HttpClient, type HttpMethod } from '../stores/http-client.ts'
+import type { HttpAnswer } from '../stores/http-answer.ts'
+import { HttpClient, type HttpMethod } from '../stores/http-client.ts'
 import { refusal } from '../stores/http-failures.ts'
 import { MOST_INDEX_BYTES } from './index-bytes.ts'
 import { checkIndexName, type PutIndexOptions, type WritableIndexStore } from './index-store.ts'
@@ -50,9 +51,8 @@ export class HttpIndexStore implements WritableIndexStore {
     options: { signal?: AbortSignal | undefined; body?: Uint8Array; contentType?: string }
   ): Promise<HttpAnswer> {
     checkIndexName(name)
-    const url = new URL(encodeURIComponent(name), this.#base)
-    url.search = this.#search
-    return this.#client.send({ method, url, limit: MOST_INDEX_BYTES, ...options })
+    const path = this.#base.pathname + encodeURIComponent(name) + this.#search
+    return this.#client.send({ method, path, limit: MOST_INDEX_BYTES, ...options })
   }
 
   #shown(name: string): string {

@@ -1,16 +1,18 @@
 import { promisify } from 'node:util'
 import { brotliDecompress, gunzip, inflate } from 'node:zlib'
-import { type Dispatcher, EnvHttpProxyAgent, interceptors } from 'undici'
+import { Agent, type Dispatcher, EnvHttpProxyAgent, interceptors } from 'undici'
 import { StoreRefusedError, StoreUnavailableError } from '../errors.ts'
+import { AnswerCollector, CutShortError, type HttpAnswer, TooLargeError } from './http-answer.ts'
 import { connectionFailure, isCertificateProblem, rootCause } from './http-failures.ts'
-import type { StoreOptions } from './store-options.ts'
+import { type StoreOptions, USUAL_CONCURRENCY } from './store-options.ts'
 import { readTlsFiles } from './tls-files.ts'
 
 export type HttpMethod = 'GET' | 'HEAD' | 'PUT' | 'DELETE'
 
 export interface HttpRequest {
   readonly method: HttpMethod
-  readonly url: URL
+  /** On the client's server, with its query. */
+  readonly path: string
   readonly body?: Uint8Array | undefined
   readonly contentType?: string | undefined
   /** Bytes the answer may have; more is refused before it is in memory. */
@@ -18,17 +20,13 @@ export interface HttpRequest {
   readonly signal?: AbortSignal | undefined
 }
 
-export interface HttpAnswer {
-  readonly status: number
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>
-  readonly body: Uint8Array
-}
-
 // Connections are kept for as long as servers usually do, so that a reader's next request after a pause is one round trip.
 const KEEP_ALIVE = 60_000
 const CONNECT_TIMEOUT = 10_000
 const MOST_REDIRECTIONS = 5
 const DEFAULT_TIMEOUT = 60_000
+
+const REDIRECTIONS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
 const DECODERS: Readonly<
   Record<string, (bytes: Uint8Array, options: { maxOutputLength: number }) => Promise<Uint8Array>>
@@ -46,61 +44,57 @@ const DECODERS: Readonly<
  */
 export class HttpClient implements AsyncDisposable {
   readonly #name: string
-  readonly #pool: EnvHttpProxyAgent
-  readonly #dispatcher: Dispatcher
+  readonly #origin: URL
+  readonly #pool: Dispatcher
   readonly #timeout: number
   readonly #headers: Record<string, string>
+  /** Follows redirections; credentials stay behind when one leads to another host. */
+  readonly #following: Dispatcher
+  /** The server redirects, so that asking it directly would be a detour. */
+  #redirects = false
 
-  private constructor(name: string, pool: EnvHttpProxyAgent, timeout: number, headers: Record<string, string>) {
+  private constructor(name: string, origin: URL, pool: Dispatcher, options: StoreOptions) {
     this.#name = name
+    this.#origin = new URL(origin.origin)
     this.#pool = pool
-    // Credentials stay behind when a redirection leads to another host.
-    this.#dispatcher = pool.compose(interceptors.redirect({ maxRedirections: MOST_REDIRECTIONS }))
-    this.#timeout = timeout
-    this.#headers = headers
+    this.#following = pool.compose(interceptors.redirect({ maxRedirections: MOST_REDIRECTIONS }))
+    this.#timeout = options.timeout ?? DEFAULT_TIMEOUT
+    this.#headers = credentials(origin, options)
   }
 
-  /** Reads the certificates; connects to nobody yet. `url` may carry user and password. */
+  /** Reads the certificates; connects to nobody yet. `url` says which server, and may carry user and password. */
   static async open(name: string, url: URL, options: StoreOptions): Promise<HttpClient> {
     const tls = await readTlsFiles(options)
-    const pool = new EnvHttpProxyAgent({
+    const settings = {
       allowH2: true,
-      connections: options.concurrency ?? 10,
+      connections: options.concurrency ?? USUAL_CONCURRENCY,
       pipelining: 1,
       keepAliveTimeout: KEEP_ALIVE,
-      connect: { ...tls, timeout: CONNECT_TIMEOUT },
-      requestTls: tls
-    })
-    return new HttpClient(name, pool, options.timeout ?? DEFAULT_TIMEOUT, credentials(url, options))
+      // The time of a request is kept here, for all of it.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      connect: { ...tls, timeout: CONNECT_TIMEOUT }
+    }
+    // Finding out for every chunk whether a proxy is meant takes longer than the chunk.
+    const pool = hasProxy() ? new EnvHttpProxyAgent({ ...settings, requestTls: tls }) : new Agent(settings)
+    return new HttpClient(name, url, pool, options)
   }
 
   /** Sends one request and resolves to its whole answer, whatever the status. */
-  async send({ method, url, body, contentType, limit, signal }: HttpRequest): Promise<HttpAnswer> {
+  async send(request: HttpRequest): Promise<HttpAnswer> {
+    const { signal } = request
     signal?.throwIfAborted()
-    const abort = new AbortController()
-    const leave = () => abort.abort(signal?.reason)
-    signal?.addEventListener('abort', leave, { once: true })
-    const timer =
-      this.#timeout > 0
-        ? setTimeout(() => abort.abort(this.#unavailable(`no answer within ${this.#timeout / 1000} s`)), this.#timeout)
-        : undefined
     try {
-      const answer = await this.#dispatcher.request({
-        origin: url.origin,
-        path: url.pathname + url.search,
-        method,
-        body: body ?? null,
-        headers: { ...this.#headers, ...(contentType !== undefined && { 'content-type': contentType }) },
-        signal: abort.signal
-      })
-      const bytes = await this.#whole(answer, limit)
-      return { status: answer.statusCode, headers: answer.headers, body: bytes }
+      const direct = !this.#redirects
+      let answer = await this.#dispatch(direct ? this.#pool : this.#following, request)
+      if (direct && answer.headers['location'] !== undefined && REDIRECTIONS.has(answer.status)) {
+        this.#redirects = true
+        answer = await this.#dispatch(this.#following, request)
+      }
+      return { ...answer, body: await this.#decoded(answer, request.limit) }
     } catch (error) {
       signal?.throwIfAborted()
-      throw this.#translated(error, url)
-    } finally {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', leave)
+      throw this.#translated(error, request.limit)
     }
   }
 
@@ -108,27 +102,36 @@ export class HttpClient implements AsyncDisposable {
     await this.#pool.destroy()
   }
 
-  async #whole({ headers, body }: Dispatcher.ResponseData, limit: number): Promise<Uint8Array> {
-    const announced = Number(headers['content-length'] ?? 0)
-    const pieces: Uint8Array[] = []
-    let size = 0
-    if (announced <= limit) {
-      for await (const piece of body as AsyncIterable<Uint8Array>) {
-        pieces.push(piece)
-        size += piece.length
-        if (size > limit) break
+  #dispatch(dispatcher: Dispatcher, request: HttpRequest): Promise<HttpAnswer> {
+    const { method, path, body, contentType, limit, signal } = request
+    return new Promise((resolve, reject) => {
+      const end = () => {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', leave)
       }
-    }
-    if (announced > limit || size > limit) {
-      body.destroy()
-      throw this.#unavailable(`the answer is larger than ${limit} bytes`)
-    }
-    const whole = new Uint8Array(Buffer.concat(pieces, size))
-    return this.#decoded(whole, headers['content-encoding'], limit)
+      const collector = new AnswerCollector(
+        { limit, hasBody: method !== 'HEAD' },
+        (answer) => {
+          end()
+          resolve(answer)
+        },
+        (error) => {
+          end()
+          reject(error)
+        }
+      )
+      const leave = () => collector.stop(signal?.reason as Error)
+      const expire = () => collector.stop(this.#unavailable(`no answer within ${this.#timeout / 1000} s`))
+      const timer = this.#timeout > 0 ? setTimeout(expire, this.#timeout) : undefined
+      signal?.addEventListener('abort', leave, { once: true })
+      const headers = contentType === undefined ? this.#headers : { ...this.#headers, 'content-type': contentType }
+      dispatcher.dispatch({ origin: this.#origin, path, method, body: body ?? null, headers }, collector)
+    })
   }
 
   /** Undoes what a server or proxy did on its own: nobody asked for an encoding. */
-  async #decoded(bytes: Uint8Array, encoding: string | string[] | undefined, limit: number): Promise<Uint8Array> {
+  async #decoded({ headers, body: bytes }: HttpAnswer, limit: number): Promise<Uint8Array> {
+    const encoding = headers['content-encoding']
     if (encoding === undefined || encoding === 'identity' || bytes.length === 0) return bytes
     const decode = DECODERS[String(encoding).toLowerCase()]
     if (decode === undefined) throw this.#unavailable(`the answer has the unknown encoding ${String(encoding)}`)
@@ -143,7 +146,9 @@ export class HttpClient implements AsyncDisposable {
     return new StoreUnavailableError(this.#name, reason, { cause })
   }
 
-  #translated(error: unknown, url: URL): unknown {
+  #translated(error: unknown, limit: number): unknown {
+    if (error instanceof TooLargeError) return this.#unavailable(`the answer is larger than ${limit} bytes`)
+    if (error instanceof CutShortError) return this.#unavailable('the answer was cut short')
     if (error instanceof StoreUnavailableError || error instanceof StoreRefusedError) return error
     const { code = '', message } = rootCause(error)
     if (isCertificateProblem(code)) {
@@ -152,7 +157,7 @@ export class HttpClient implements AsyncDisposable {
     if (/^Redirect loop/.test(message)) {
       return new StoreRefusedError(this.#name, 'it redirects in a circle', { cause: error })
     }
-    return this.#unavailable(connectionFailure(hostAndPort(url), error), error)
+    return this.#unavailable(connectionFailure(hostAndPort(this.#origin), error), error)
   }
 }
 
@@ -170,4 +175,9 @@ function credentials(url: URL, { httpAuth, httpCookie }: StoreOptions): Record<s
 /** With the port also where it is the usual one: it is what a user can look at. */
 function hostAndPort({ hostname, port, protocol }: URL): string {
   return `${hostname}:${port || (protocol === 'https:' ? 443 : 80)}`
+}
+
+/** Whether the environment names a proxy for anybody. */
+function hasProxy(): boolean {
+  return ['http_proxy', 'https_proxy', 'HTTP_PROXY', 'HTTPS_PROXY'].some((name) => Boolean(process.env[name]))
 }

@@ -1,5 +1,5 @@
 import { StoreRefusedError, StoreUnavailableError } from '../errors.ts'
-import type { HttpAnswer } from './http-client.ts'
+import type { HttpAnswer } from './http-answer.ts'
 
 /** Why a status that is neither success nor "not found" ended the request, in words for the user. */
 export function refusal(name: string, { status, headers }: HttpAnswer): StoreRefusedError | StoreUnavailableError {

@@ -1,7 +1,8 @@
 import { ChunkMissingError, LocationError } from '../errors.ts'
 import { type ChunkId, chunkPath } from '../formats/chunk-id.ts'
 import type { ReadOptions } from '../read-options.ts'
-import { type HttpAnswer, HttpClient, type HttpMethod } from './http-client.ts'
+import type { HttpAnswer } from './http-answer.ts'
+import { HttpClient, type HttpMethod } from './http-client.ts'
 import { refusal } from './http-failures.ts'
 import type { StoreOpener } from './openers.ts'
 import { NO_CHUNK } from './probe.ts'
@@ -18,13 +19,14 @@ export class HttpStore implements WritableStore {
   readonly name: string
   readonly compressed: boolean
   readonly #client: HttpClient
-  readonly #base: URL
+  /** The path below which chunks are, with a slash at its end. */
+  readonly #base: string
 
   constructor(name: string, base: URL, client: HttpClient, { uncompressed = false } = {}) {
     this.name = name
     this.compressed = !uncompressed
     this.#client = client
-    this.#base = base
+    this.#base = base.pathname
   }
 
   async get<T>(id: ChunkId, use: UseChunk<T>, { signal }: ReadOptions = {}): Promise<T> {
@@ -59,8 +61,8 @@ export class HttpStore implements WritableStore {
     id: ChunkId,
     options: { signal?: AbortSignal | undefined; body?: Uint8Array; contentType?: string }
   ): Promise<HttpAnswer> {
-    const url = new URL(chunkPath(id, this.compressed ? '.cacnk' : ''), this.#base)
-    return this.#client.send({ method, url, limit: MOST_STORED, ...options })
+    const path = this.#base + chunkPath(id, this.compressed ? '.cacnk' : '')
+    return this.#client.send({ method, path, limit: MOST_STORED, ...options })
   }
 }
 

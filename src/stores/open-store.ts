@@ -9,7 +9,7 @@ import { type OpenerOptions, openerKey, OPENERS } from './openers.ts'
 import { probeStores } from './probe.ts'
 import { retrying } from './retrying.ts'
 import { routed } from './routed.ts'
-import type { StoreOptions } from './store-options.ts'
+import { type StoreOptions, USUAL_CONCURRENCY } from './store-options.ts'
 import { type ChunkStore, isWritable, type WritableStore } from './store.ts'
 
 export interface OpenStoreOptions extends StoreOptions {
@@ -115,7 +115,7 @@ async function openCache(text: string, limit: number | undefined, options: OpenS
 /** What every remote store gets: a limit on requests, and around it the one layer that asks again. */
 function keptAlive(
   store: ChunkStore,
-  { concurrency = 10, errorRetry, errorRetryBaseInterval }: StoreOptions
+  { concurrency = USUAL_CONCURRENCY, errorRetry, errorRetryBaseInterval }: StoreOptions
 ): ChunkStore {
   return retrying(limited(store, concurrency), { attempts: errorRetry, pause: errorRetryBaseInterval })
 }

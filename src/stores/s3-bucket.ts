@@ -17,7 +17,7 @@ import { LocationError, StoreRefusedError, StoreUnavailableError } from '../erro
 import type { ReadOptions } from '../read-options.ts'
 import { connectionFailure, isCertificateProblem, retryAfter } from './http-failures.ts'
 import type { Location } from './location.ts'
-import type { StoreOptions } from './store-options.ts'
+import { type StoreOptions, USUAL_CONCURRENCY } from './store-options.ts'
 import { readTlsFiles } from './tls-files.ts'
 
 /** An object as a listing shows it. */
@@ -219,7 +219,7 @@ function isMissing(error: unknown): boolean {
 
 async function clientConfig({ endpoint, pathStyle }: S3Place, options: StoreOptions): Promise<S3ClientConfig> {
   const { env } = process
-  const maxSockets = options.concurrency ?? 10
+  const maxSockets = options.concurrency ?? USUAL_CONCURRENCY
   const tls = { ...(await readTlsFiles(options)), keepAlive: true, maxSockets }
   return {
     endpoint,

@@ -1,6 +1,12 @@
+/**
+ * Requests at once where nobody says otherwise. A store that is 20 ms away delivers a chunk per request and round trip,
+ * so that this many hide what ten do not; none is opened before it is needed.
+ */
+export const USUAL_CONCURRENCY = 32
+
 /** How one store is spoken to. Every field means what desync's store option of that name means; times in milliseconds. */
 export interface StoreOptions {
-  /** Requests at once. Default: 10. */
+  /** Requests at once. Default: 32. */
   concurrency?: number | undefined
   /** Attempts in all. Default: 3. */
   errorRetry?: number | undefined

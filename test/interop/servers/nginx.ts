@@ -33,7 +33,7 @@ export async function startNginx(root: string, scratch: string): Promise<Nginx> 
     config,
     `daemon off; worker_processes 1; pid ${join(scratch, 'nginx.pid')}; error_log stderr warn;
 ${process.getuid?.() === 0 ? 'user root;' : ''}
-events { worker_connections 256; }
+events { worker_connections 4096; }
 http {
   access_log off; ${temporary} root ${root};
   gzip on; gzip_types *; gzip_min_length 1;
