@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { type FileHandle, open, rename, stat, unlink } from 'node:fs/promises'
+import { access, type FileHandle, open, rename, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { FileError, FormatError, IndexMissingError, SourceChangedError } from '../errors.ts'
 import { checkIndexTail, decodeIndexHeader, INDEX_HEADER_SIZE, INDEX_TAIL_SIZE } from '../formats/index-file.ts'
@@ -62,6 +62,24 @@ export async function placeLocalIndex(
     else await writeInto(path, 'w', mode, bytes, signal)
   } catch (error) {
     signal?.throwIfAborted()
+    throw failure(path, error)
+  }
+}
+
+/** Finds out whether `placeLocalIndex` could put an index file at `path`, before there is one. Rejects with FileError. */
+export async function checkLocalPlace(path: string): Promise<void> {
+  const folder = dirname(path)
+  try {
+    if (!(await stat(folder)).isDirectory()) throw new FileError(folder, 'ENOTDIR')
+  } catch (error) {
+    throw failure(folder, error)
+  }
+  try {
+    const found = await stat(path).catch(ignoreMissing)
+    if (found?.isDirectory()) throw new FileError(path, 'EISDIR')
+    // What is no regular file is written into, and may lie where nobody may make anything.
+    if (found === undefined || found.isFile()) await access(folder, constants.W_OK | constants.X_OK)
+  } catch (error) {
     throw failure(path, error)
   }
 }

@@ -1,13 +1,11 @@
-import { stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
-import { FileError, LocationError, StoreInvalidError } from '../errors.ts'
+import { LocationError, StoreInvalidError } from '../errors.ts'
 import type { IndexTable } from '../formats/index-table.ts'
 import { parseLocation, shownLocation } from '../stores/location.ts'
 import type { OpenStoreOptions } from '../stores/open-store.ts'
 import { decodeIndexBytes } from './index-bytes.ts'
 import { isWritableIndexStore, type PutIndexOptions } from './index-store.ts'
-import { placeLocalIndex, readLocalIndex } from './local-index-file.ts'
+import { checkLocalPlace, placeLocalIndex, readLocalIndex } from './local-index-file.ts'
 import { openIndexStore, placeOfIndex } from './open-index-store.ts'
 import { readPiped } from './piped-index.ts'
 
@@ -64,7 +62,7 @@ export async function checkIndexTarget(text: string, options: OpenStoreOptions =
   options.signal?.throwIfAborted()
   if (text === '-') return
   const location = parseLocation(text)
-  if (location.kind === 'path') return checkFolder(dirname(location.path))
+  if (location.kind === 'path') return checkLocalPlace(location.path)
   const { parent, name } = placeOfIndex(text)
   await using store = await openIndexStore(parent, { ...options, writable: true })
   if (!isWritableIndexStore(store)) throw new StoreInvalidError(store.name, 'takes no indexes')
@@ -74,13 +72,6 @@ export async function checkIndexTarget(text: string, options: OpenStoreOptions =
 /** How messages name an index: its location without secrets. */
 export function shownIndex(text: string): string {
   return text === '-' ? 'standard input' : shownLocation(text)
-}
-
-async function checkFolder(path: string): Promise<void> {
-  const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
-    throw new FileError(path, error.code ?? 'EIO', { cause: error })
-  })
-  if (!found.isDirectory()) throw new FileError(path, 'ENOTDIR')
 }
 
 function writeAll(stream: Writable, bytes: Uint8Array): Promise<void> {

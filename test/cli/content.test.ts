@@ -3,11 +3,12 @@ import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import test from 'ava'
-import { needing } from '../support/needs.ts'
+import { needing, skippingWhen, withoutRoot } from '../support/needs.ts'
 import { cairn, cairnOn, lines, noise, scratch } from './cairn.ts'
 import { FakeTerminal } from './terminal.ts'
 
 const run = promisify(execFile)
+const asRoot = skippingWhen(test, withoutRoot())
 const TREE = 'test/fixtures/tree'
 const ARCHIVE = `${TREE}/tree.catar`
 const BLOB = ['-s', 'test/fixtures/blob/zstd.castr', 'test/fixtures/blob/zero-runs.caibx'] as const
@@ -304,6 +305,22 @@ test('a store that nobody may write to is named', async (t) => {
   t.is(code, 1)
   t.true(err.includes(join(file, 'store')), err)
 })
+
+asRoot(
+  'an index that its place cannot take is refused before anything is stored (it used to be after the last chunk)',
+  async (t) => {
+    const directory = await scratch(t)
+    const [place, store, file] = [join(directory, 'place'), join(directory, 'store'), join(directory, 'file')]
+    await mkdir(place)
+    await writeFile(file, 'x')
+    await run('mount', ['-t', 'tmpfs', '-o', 'ro', 'none', place])
+    t.teardown(() => run('umount', [place]))
+    const { code, err } = await cairn('make', join(place, 'a.caibx'), file, '-s', store)
+    t.is(code, 1)
+    t.true(err.includes(`${join(place, 'a.caibx')}: the file system is read-only`), err)
+    await t.throwsAsync(readdir(store), { code: 'ENOENT' })
+  }
+)
 
 test('an archive is read from standard input, which used to be refused', async (t) => {
   const archive = await readFile(ARCHIVE)

@@ -120,6 +120,8 @@ test('places that cannot be reached, or do not take indexes, are found out befor
   const { url } = await serving(t, { indexStore: await LocalIndexStore.open(root), authorization: 'x' })
   await t.throwsAsync(checkIndexTarget(`${url}/x.caibx`, once), { instanceOf: StoreRefusedError })
   await t.throwsAsync(checkIndexTarget(join(root, 'absent', 'x.caibx')), { message: /absent/ })
+  await t.throwsAsync(checkIndexTarget(root), { message: /is a directory/ })
+  await checkIndexTarget('/dev/null')
   await checkIndexTarget(join(root, 'x.caibx'))
   await checkIndexTarget('-')
 })
