@@ -1,5 +1,7 @@
 #include "residents_face.hh"
 
+#include <cstring>
+
 #include "call.hh"
 #include "core.hh"
 #include "parse.hh"
@@ -41,6 +43,7 @@ Napi::Function ResidentsFace::define(Napi::Env env) {
                       InstanceMethod("publishZeros", &ResidentsFace::publishZeros),
                       InstanceMethod("withdraw", &ResidentsFace::withdraw),
                       InstanceMethod("view", &ResidentsFace::view),
+                      InstanceMethod("copy", &ResidentsFace::copy),
                       InstanceMethod("takeUsed", &ResidentsFace::takeUsed),
                       InstanceAccessor("count", &ResidentsFace::count, nullptr)});
 }
@@ -93,6 +96,25 @@ Napi::Value ResidentsFace::view(const Napi::CallbackInfo& call) {
   const Napi::Value whole = toUint8Array(Core::of(call.Env()), call.Env(), std::move(resident.owner));
   if (whole.IsEmpty() || whole.As<Napi::Uint8Array>().ElementLength() == resident.size) return whole;
   return Napi::Uint8Array::New(call.Env(), resident.size, whole.As<Napi::Uint8Array>().ArrayBuffer(), offset);
+}
+
+Napi::Value ResidentsFace::copy(const Napi::CallbackInfo& call) {
+  Napi::Env env = call.Env();
+  Bytes rows;
+  Bytes target;
+  std::uint64_t position = 0;
+  if (!bytesOf(call[0], rows) || !parseOffset(call[1], "position", position) || !bytesOf(call[2], target)) {
+    return env.Undefined();
+  }
+  Borrowed borrowed;
+  const IndexRows index(rows.data(), rows.size() / 40, nullptr);
+  if (residents_->borrow(index, position, target.size(), borrowed)) return Napi::Boolean::New(env, false);
+  auto* to = const_cast<std::uint8_t*>(target.data());
+  for (const iovec& piece : borrowed.pieces) {
+    std::memcpy(to, piece.iov_base, piece.iov_len);
+    to += piece.iov_len;
+  }
+  return Napi::Boolean::New(env, true);
 }
 
 Napi::Value ResidentsFace::takeUsed(const Napi::CallbackInfo& call) {

@@ -22,6 +22,7 @@ class ResidentsFace final : public Napi::ObjectWrap<ResidentsFace> {
   Napi::Value publishZeros(const Napi::CallbackInfo& call);
   Napi::Value withdraw(const Napi::CallbackInfo& call);
   Napi::Value view(const Napi::CallbackInfo& call);
+  Napi::Value copy(const Napi::CallbackInfo& call);
   Napi::Value takeUsed(const Napi::CallbackInfo& call);
   Napi::Value count(const Napi::CallbackInfo& call);
 

@@ -13,6 +13,11 @@ export interface ResidentChunks {
   withdraw(id: string): void
   /** The chunk's bytes, shared; undefined where it is not here, or all zeros. */
   view(id: string): Uint8Array | undefined
+  /**
+   * Fills `target` with what the rows of an index describe from `position` on. False where not all of it is here; then
+   * `target` is as it was.
+   */
+  copy(rows: Uint8Array, position: number, target: Uint8Array): boolean
   /** Which were read from here since this was last called. */
   takeUsed(): ChunkId[]
 }

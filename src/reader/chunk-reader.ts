@@ -12,6 +12,9 @@ import type { PositionedOptions, RandomReader, StreamOptions } from './random-re
 /** A chunk of zeros larger than this is not worth its digest before anybody asked for it. */
 const MOST_ZEROS = 16 * 1024 * 1024
 
+/** What a stream of transient pieces is read by: a tenth of a millisecond to copy. */
+const BLOCK = 1024 * 1024
+
 export interface ChunkReaderOptions {
   /** The source belongs to others as well: closing the reader leaves it open. Default: false. */
   shared?: boolean | undefined
@@ -89,7 +92,9 @@ export class ChunkReader implements RandomReader {
   }
 
   async readInto(target: Uint8Array, position: number, options?: PositionedOptions): Promise<number> {
-    const slices = await this.read(position, target.length, options)
+    const length = Math.max(0, Math.min(target.length, this.size - position))
+    if (await this.#copyInto(target.subarray(0, length), position, options)) return length
+    const slices = await this.read(position, length, options)
     let filled = 0
     for (const slice of slices) {
       target.set(slice, filled)
@@ -98,7 +103,7 @@ export class ChunkReader implements RandomReader {
     return filled
   }
 
-  async *stream({ start = 0, end = this.size, signal }: StreamOptions = {}): AsyncGenerator<
+  async *stream({ start = 0, end = this.size, transient = false, signal }: StreamOptions = {}): AsyncGenerator<
     Uint8Array,
     void,
     undefined
@@ -106,6 +111,7 @@ export class ChunkReader implements RandomReader {
     signal?.throwIfAborted()
     const last = Math.min(end, this.size)
     if (start >= last) return
+    if (transient) return yield* this.#streamBlocks(start, last, signal)
     const left = new AbortController()
     const stop = signal === undefined ? left.signal : AbortSignal.any([left.signal, signal])
     const load = (i: number, ahead: boolean) => this.#load(i, this.table.chunkAt(i), stop, ahead)
@@ -125,6 +131,26 @@ export class ChunkReader implements RandomReader {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ahead?.stop()
     if (!this.#shared) await this.source[Symbol.asyncDispose]()
+  }
+
+  async *#streamBlocks(
+    start: number,
+    end: number,
+    signal: AbortSignal | undefined
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    const block = new Uint8Array(Math.min(BLOCK, end - start))
+    for (let at = start; at < end; at += block.length) {
+      const part = block.subarray(0, end - at)
+      await this.readInto(part, at, { signal, until: end })
+      yield part
+    }
+  }
+
+  /** Out of the memory where kept chunks lie, without making each of them known to JavaScript; false where that fails. */
+  async #copyInto(target: Uint8Array, position: number, options: PositionedOptions | undefined): Promise<boolean> {
+    if (target.length === 0 || !isCached(this.source)) return false
+    await this.fetch(position, target.length, options)
+    return this.source.residents.copy(this.table.rows, position, target)
   }
 
   #contentIn(source: CachedSource): ChunkedContent {

@@ -6,6 +6,11 @@ export interface StreamOptions extends ReadOptions {
   start?: number
   /** First byte not wanted. Default: the end. */
   end?: number
+  /**
+   * Each piece is valid only until the next one is asked for: they may lie in the same memory. For whoever hands on what
+   * he gets. Default: false.
+   */
+  transient?: boolean | undefined
 }
 
 export interface PositionedOptions extends ReadOptions {

@@ -51,6 +51,34 @@ test('a stream of any range is that range', async (t) => {
   )
 })
 
+test('a stream of transient pieces is the same range, in memory that is used again', async (t) => {
+  const large = Array.from({ length: 40 }, (_, seed) => lcg(seed, 70_000 + seed))
+  await using reader = new ChunkReader('large', tableOf(large), chunkSource(new MemoryStore(byId(large))))
+  const place = fc.integer({ min: 0, max: reader.size + 100 })
+  await fc.assert(
+    fc.asyncProperty(place, place, async (start, end) => {
+      const pieces = []
+      const buffers = new Set<ArrayBufferLike>()
+      for await (const piece of reader.stream({ start, end, transient: true })) {
+        pieces.push(piece.slice())
+        buffers.add(piece.buffer)
+      }
+      t.true(buffers.size <= 1)
+      t.deepEqual(join(pieces), Uint8Array.from(join(large).subarray(start, end)))
+    }),
+    { numRuns: 30 }
+  )
+})
+
+test('whoever left is not filled any more, and what is missing is missing as well when it is copied', async (t) => {
+  await using reader = readerOf()
+  const reason = new Error('left')
+  t.is(await t.throwsAsync(reader.readInto(new Uint8Array(10), 0, { signal: AbortSignal.abort(reason) })), reason)
+  await using holey = new ChunkReader('holey', table, chunkSource(new MemoryStore(byId(chunks.slice(1)))))
+  await t.throwsAsync(holey.readInto(new Uint8Array(10), 0), { instanceOf: ChunkMissingError })
+  t.is(await holey.readInto(new Uint8Array(10), 5), 10)
+})
+
 test('an empty blob has nothing to read', async (t) => {
   await using reader = new ChunkReader('empty', tableOf([]), chunkSource(new MemoryStore()))
   t.is(reader.size, 0)

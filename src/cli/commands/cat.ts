@@ -34,7 +34,10 @@ the paths does not exist or is not a regular file.`,
     if (kindOf(index, values.what, paths.length > 0 ? 'tree' : 'blob') === 'blob') {
       if (paths.length > 0) throw new UsageError(`${index} is a blob, which has no paths in it`)
       await using backup = await openBackup(index, { ...(await backupOptions(invocation, index)), what: 'blob' })
-      return await copy(terminal, backup.reader.stream({ ...range(0, backup.reader.size, values), signal }))
+      return await copy(
+        terminal,
+        backup.reader.stream({ ...range(0, backup.reader.size, values), transient: true, signal })
+      )
     }
     if (paths.length === 0) throw new UsageError(`${index} is a tree: say which of its files`)
     const isPart = values.offset > 0 || values.length !== undefined
@@ -43,7 +46,7 @@ the paths does not exist or is not a regular file.`,
     const files = await Promise.all(paths.map((path) => findFile(backup.tree, path, { signal })))
     for (const { entry } of files) {
       const { start, size } = entry.payload
-      await copy(terminal, backup.reader.stream({ ...range(start, size, values), signal }))
+      await copy(terminal, backup.reader.stream({ ...range(start, size, values), transient: true, signal }))
     }
   }
 })

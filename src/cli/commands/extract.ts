@@ -53,7 +53,7 @@ async function blob(invocation: Extracting): Promise<void> {
   if (backup.kind !== 'blob') return
   const { table, store } = backup
   if (target === '-') {
-    for await (const piece of backup.reader.stream({ signal })) await terminal.out(piece)
+    for await (const piece of backup.reader.stream({ transient: true, signal })) await terminal.out(piece)
     return
   }
   const { inPlace, concurrency } = values
