@@ -1,5 +1,7 @@
 import { opendir, open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setImmediate as turn } from 'node:timers/promises'
+import { readResident } from '../native/resident.ts'
 import type { ReadOptions } from '../read-options.ts'
 import { ignoreAbsent, naming } from './atomic-files.ts'
 import { BrokenSetError, DuplicateIdError, SetNotFoundError } from './errors.ts'
@@ -44,8 +46,8 @@ export interface SetFilter {
 /** Returned by whoever is called for each set: no more, and that is no failure. */
 export const STOP: unique symbol = Symbol('stop')
 
-// Read at the same time.
-const AT_ONCE = 64
+// Read at the same time, and checked before others get their turn: about a millisecond.
+const AT_ONCE = 16
 
 /**
  * Calls `visit` for every set, in the order of their ids, broken ones included; `STOP` ends it. A file that cannot be
@@ -60,6 +62,7 @@ export async function iterateSets(
   const names = await setFiles(paths)
   for (let at = 0; at < names.length; at += AT_ONCE) {
     signal?.throwIfAborted()
+    if (at > 0) await turn()
     const group = names.slice(at, at + AT_ONCE)
     const read = await Promise.allSettled(group.map((name) => readSet(paths, name, names)))
     for (const [i, one] of read.entries()) {
@@ -169,7 +172,7 @@ export async function readSetFile(paths: RepositoryPaths, file: string): Promise
 /** The names of all manifests, by id. */
 export async function setFiles(paths: RepositoryPaths): Promise<FoundFile[]> {
   return naming(paths.sets, async () => {
-    const directory = await opendir(paths.sets).catch((error: NodeJS.ErrnoException) => {
+    const directory = await opendir(paths.sets, { bufferSize: 1024 }).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOENT') throw error
     })
     const found: (SetFileName & { file: string })[] = []
@@ -189,7 +192,7 @@ async function readSet(
   all: readonly FoundFile[]
 ): Promise<SetRecord | undefined> {
   const path = join(paths.sets, name.file)
-  const bytes = await naming(path, () => readBounded(path).catch(ignoreAbsent))
+  const bytes = readAtOnce(path) ?? (await naming(path, () => readBounded(path).catch(ignoreAbsent)))
   if (bytes === undefined) return undefined
   const rivals = rivalsOf(name, all)
   const { id, name: called, file } = name
@@ -210,6 +213,14 @@ function rivalsOf({ id, file, at }: FoundFile, all: readonly FoundFile[]): strin
     .slice(Math.max(0, at - RIVALS), at + RIVALS + 1)
     .filter((other) => other.id === id && other.file !== file)
     .map((other) => other.file)
+}
+
+const room = new Uint8Array(64 * 1024)
+
+/** A small file that is in memory already: waiting for each of ten thousand takes far longer than reading it. */
+function readAtOnce(path: string): Uint8Array | undefined {
+  const size = readResident(path, room)
+  return size > 0 ? room.slice(0, size) : undefined
 }
 
 /** Of a file that is too long, as much as shows that it is. */
