@@ -12,6 +12,7 @@ import {
 } from '../native/session.ts'
 import type { ChunkedContent } from '../reader/chunked-content.ts'
 import type { Filesystem } from './filesystem.ts'
+import { isOnLocalFileSystem } from './local-file-system.ts'
 import { mountAt } from './mount-table.ts'
 import { mayChange, SessionRequests } from './session-requests.ts'
 import type { Transport, TransportOptions } from './transport.ts'
@@ -103,11 +104,12 @@ export async function serveSession(
   return { native, ended: ended.promise }
 }
 
-/** As the session's threads find them, which follow no symlink. */
+/** As the session's threads find them, which follow no symlink and must never be kept waiting. */
 async function filesOf({ files, table }: ChunkedContent): Promise<NativeChunkFiles | undefined> {
   if (files === undefined) return undefined
   const directory = await realpath(files.directory).catch(() => undefined)
-  return directory === undefined ? undefined : { directory, suffix: files.suffix, digest: table.digest }
+  if (directory === undefined || !(await isOnLocalFileSystem(directory))) return undefined
+  return { directory, suffix: files.suffix, digest: table.digest }
 }
 
 /** Chunks of zeros are served without ever being in memory, and tell of holes. */

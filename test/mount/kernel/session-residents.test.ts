@@ -3,15 +3,19 @@ import { constants, readFileSync, statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
+import { ChunkCache } from '../../../src/chunks/chunk-cache.ts'
 import { chunkSource } from '../../../src/chunks/chunk-source.ts'
 import { native } from '../../../src/native/binding.ts'
 import { BlobFilesystem } from '../../../src/mount/blob-filesystem.ts'
+import { FilesystemError } from '../../../src/mount/filesystem.ts'
 import { ChunkReader } from '../../../src/reader/chunk-reader.ts'
 import { LocalStore } from '../../../src/stores/local.ts'
 import { MemoryStore } from '../../../src/stores/memory.ts'
 import { byId, chunkIdOf, lcg, tableOf } from '../../support/chunks.ts'
 import { skippingWhen, withoutMounts } from '../../support/needs.ts'
 import { scratch } from '../../support/scratch.ts'
+import { MemoryTree } from '../support/memory-tree.ts'
+import { command } from '../support/served-mount.ts'
 import { output, serveHere } from '../support/served-session.ts'
 
 const onMount = skippingWhen(test, withoutMounts())
@@ -101,6 +105,43 @@ onMount('random reads of a local store are answered without JavaScript, within t
   // What was decoded since JavaScript last heard of it comes on top, and is a megabyte before it is told.
   t.true(source.residents.count * (MIB / 16) < 3 * MIB)
   t.true(source.residents.count > 8)
+})
+
+onMount('a store in a file system that hangs keeps nobody waiting who needs nothing of it', async (t) => {
+  const below = new MemoryTree({ children: [] })
+  let ask!: () => void
+  let release!: () => void
+  const asked = new Promise<void>((resolve) => (ask = resolve))
+  const released = new Promise<void>((resolve) => (release = resolve))
+  below.lookup = async () => {
+    ask()
+    await released
+    throw new FilesystemError('ENOENT', 'what the store is asked for')
+  }
+  const { path } = await serveHere(t, below)
+  const cache = new ChunkCache(MIB)
+  cache.set(chunkIdOf(chunks[0]!), chunks[0]!)
+  const source = chunkSource(new LocalStore(path), { cache })
+  const filesystem = new BlobFilesystem(new ChunkReader('blob', tableOf(chunks), source), { name: 'blob' })
+  // One thread receives requests: it must not be the one that waits.
+  const served = await serveHere(t, filesystem)
+  const read = (block: number) =>
+    command(
+      'timeout',
+      '20',
+      'dd',
+      `if=${join(served.path, 'blob')}`,
+      'iflag=direct',
+      'bs=4096',
+      'count=1',
+      `skip=${block}`
+    )
+  const stuck = read(200)
+  await asked
+  const { out } = await read(0)
+  release()
+  t.is(Buffer.compare(out, chunks[0]!.subarray(0, 4096)), 0)
+  t.not((await stuck).code, 0)
 })
 
 onMount('a sequential reader who is served from memory is told of, in order and without gaps', async (t) => {
