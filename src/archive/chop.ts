@@ -3,6 +3,7 @@ import type { ChunkingStats } from '../chunking/stats.ts'
 import { deviceSize } from '../chunking/device-size.ts'
 import { attempt } from '../chunking/file-failure.ts'
 import { FileError, SourceChangedError } from '../errors.ts'
+import { READ_AT_ONCE } from '../fifo.ts'
 import { chunkIdFromBytes } from '../formats/chunk-id.ts'
 import type { IndexTable } from '../formats/index-table.ts'
 import type { Compression } from '../native/binding.ts'
@@ -31,7 +32,7 @@ export async function chopFile(
 ): Promise<ChunkingStats> {
   signal?.throwIfAborted()
   const storage = storageFor(store, { digest: table.digest, compression, concurrency })
-  const handle = await attempt(path, open(path, 'r'))
+  const handle = await attempt(path, open(path, READ_AT_ONCE))
   let done = 0
   let bytes = 0
   const chop = async (span: FileSpan, stop: AbortSignal) => {

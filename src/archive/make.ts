@@ -54,7 +54,7 @@ export async function makeBlob(
     await using stream = streamSource(source, { signal })
     return await makeIndex(stream, index, store, { ...options, features })
   }
-  await using file = await FileSource.open(source)
+  await using file = await FileSource.open(source, { signal })
   const { mode, size: expectedSize } = file
   return await makeIndex(file, index, store, { ...options, features, mode, expectedSize })
 }

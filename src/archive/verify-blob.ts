@@ -2,6 +2,7 @@ import { open } from 'node:fs/promises'
 import { deviceSize } from '../chunking/device-size.ts'
 import { attempt } from '../chunking/file-failure.ts'
 import { FileError } from '../errors.ts'
+import { READ_AT_ONCE } from '../fifo.ts'
 import type { IndexTable } from '../formats/index-table.ts'
 import type { ProgressOptions, ReadOptions } from '../read-options.ts'
 import { wrongRows } from './wrong-rows.ts'
@@ -33,7 +34,7 @@ export async function verifyBlob(
   { signal, onProgress }: ReadOptions & ProgressOptions = {}
 ): Promise<BlobVerification> {
   signal?.throwIfAborted()
-  const handle = await attempt(path, open(path, 'r'))
+  const handle = await attempt(path, open(path, READ_AT_ONCE))
   try {
     const found = await attempt(path, handle.stat())
     if (found.isDirectory()) throw new FileError(path, 'EISDIR')

@@ -31,7 +31,7 @@ export async function chunkFile(
   checkedSizes(sizes)
   signal?.throwIfAborted()
   const featureFlags = selectFeatures({ digest, blob: true })
-  await using source = await FileSource.open(path)
+  await using source = await FileSource.open(path, { signal })
   const size = await source.extent()
   if (size === undefined) {
     const options = { featureFlags, sizes, digestWhole: false, signal, onProgress }

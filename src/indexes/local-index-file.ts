@@ -3,6 +3,7 @@ import { constants } from 'node:fs'
 import { access, type FileHandle, open, rename, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { FileError, FormatError, IndexMissingError, SourceChangedError } from '../errors.ts'
+import { readFifo, writeFifo } from '../fifo.ts'
 import { checkIndexTail, decodeIndexHeader, INDEX_HEADER_SIZE, INDEX_TAIL_SIZE } from '../formats/index-file.ts'
 import { syncDirectory } from '../sync-directory.ts'
 import { checkFirstRows, MOST_INDEX_BYTES, tooLarge } from './index-bytes.ts'
@@ -26,6 +27,7 @@ export async function readLocalIndex(
   { plainOnly = false } = {}
 ): Promise<Uint8Array> {
   signal?.throwIfAborted()
+  if (!plainOnly && (await isFifo(path))) return await readPiped(await readFifo(path, { signal }), path, signal)
   const file = await open(path, plainOnly ? PLAIN_ONLY : 'r').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT' || error.code === 'ENOTDIR' || error.code === 'ELOOP')
       throw new IndexMissingError(path, { cause: error })
@@ -59,6 +61,7 @@ export async function placeLocalIndex(
     const found = await stat(path).catch(ignoreMissing)
     if (found?.isDirectory()) throw new FileError(path, 'EISDIR')
     if (found === undefined || found.isFile()) await replace(path, bytes, mode & 0o666, signal)
+    else if (found.isFIFO()) await writeFifo(path, bytes, { signal })
     else await writeInto(path, 'w', mode, bytes, signal)
   } catch (error) {
     signal?.throwIfAborted()
@@ -145,6 +148,13 @@ async function writeInto(
   } finally {
     await file.close()
   }
+}
+
+function isFifo(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isFIFO(),
+    () => false
+  )
 }
 
 function ignoreMissing(error: NodeJS.ErrnoException): undefined {

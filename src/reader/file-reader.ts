@@ -1,5 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { FileError, SourceChangedError } from '../errors.ts'
+import { READ_AT_ONCE } from '../fifo.ts'
 import type { ReadOptions } from '../read-options.ts'
 import type { RandomReader, StreamOptions } from './random-reader.ts'
 
@@ -25,7 +26,7 @@ export class FileReader implements RandomReader {
 
   /** Opens a regular file. Rejects with FileError. */
   static async open(path: string): Promise<FileReader> {
-    const file = await open(path, 'r').catch((error) => fail(path, error))
+    const file = await open(path, READ_AT_ONCE).catch((error) => fail(path, error))
     try {
       const found = await file.stat()
       if (!found.isFile()) throw new FileError(path, found.isDirectory() ? 'EISDIR' : 'ESPIPE')

@@ -43,7 +43,7 @@ export default command({
 })
 
 async function openSource(file: string, start: number, { input, signal }: Terminal): Promise<ByteSource> {
-  if (file !== '-' && start === 0) return FileSource.open(file)
+  if (file !== '-' && start === 0) return FileSource.open(file, { signal })
   if (file !== '-') return streamSource(createReadStream(file, { start }), { name: file, signal })
   return streamSource(start === 0 ? input : without(input, start), { name: 'standard input', signal })
 }

@@ -5,6 +5,7 @@ import { packTree } from '../../archive/pack.ts'
 import { decodeArchive, type DecodeOptions } from '../../catar/decoder.ts'
 import { streamSource } from '../../chunking/byte-source.ts'
 import { PathKindError } from '../../errors.ts'
+import { readFifo } from '../../fifo.ts'
 import type { DigestName } from '../../formats/chunk-id.ts'
 import { digestOf, selectFeatures } from '../../formats/feature-flags.ts'
 import { native } from '../../native/binding.ts'
@@ -64,6 +65,7 @@ async function digestOfSource(invocation: Digesting): Promise<Uint8Array> {
     const features = selectFeatures(values)
     return await digestOfPieces(values.digest, packTree(source, { features, signal }))
   }
+  if (found.isFIFO()) return await digestOfPieces(values.digest, await readFifo(source, { signal }))
   if (!found.isFile()) return await digestOfPieces(values.digest, createReadStream(source, { signal }))
   await using reader = await FileReader.open(source)
   return await digestOfPieces(values.digest, reader.stream({ signal }))
