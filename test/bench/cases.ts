@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Material } from './material.ts'
 import { type Cost, dropCaches, measure } from './measure.ts'
 import { type BenchMount, kernelMount, serving } from './mounts.ts'
+import { remoteCases } from './remote.ts'
 import { writeTerabyteIndex } from './terabyte.ts'
 
 /** One thing that is measured, done by us and by whoever else can do it. */
@@ -16,7 +17,13 @@ export interface Case {
 
 /** Every case, in the order in which they are run. */
 export function cases(material: Material): Case[] {
-  return [...makingCases(material), ...restoringCases(material), ...blobCases(material), ...treeCases(material)]
+  return [
+    ...makingCases(material),
+    ...restoringCases(material),
+    ...blobCases(material),
+    ...treeCases(material),
+    ...remoteCases(material)
+  ]
 }
 
 function makingCases({ work, tree, tar, cairn, has }: Material): Case[] {
