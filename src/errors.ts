@@ -283,6 +283,7 @@ const SENTENCES: Record<string, string> = {
   ENOTFOUND: 'there is no host of this name',
   ENOSPC: 'no space left on the device',
   ENOTDIR: 'not a directory',
+  ESPIPE: 'no regular file',
   ENOTSUP: 'the file system does not support it',
   EPERM: 'operation not permitted',
   EROFS: 'the file system is read-only'

@@ -2,6 +2,7 @@ import { native, type ChunkSizes } from '../native/binding.ts'
 import type { ReadOptions } from '../read-options.ts'
 import { BlockRing, sharedBy } from './blocks.ts'
 import type { ByteSource } from './byte-source.ts'
+import { checkStorable } from './chunk-sizes.ts'
 
 /** Plain chunks behind one another in memory. */
 export interface PlainRun {
@@ -68,6 +69,7 @@ export async function* chunkBatches(
       const ends = filled === 0 ? [] : await chunker.push(fresh)
       const end = last ? chunker.finish() : undefined
       if (end !== undefined) ends.push(end)
+      for (const [i, end] of ends.entries()) checkStorable(end - (ends[i - 1] ?? start))
       const next = ends.at(-1) ?? start
       const run = { bytes: block.subarray(from, from + next - start), ends: ends.map((end) => end - start) }
       open = block.subarray(from + next - start, room + filled)

@@ -39,6 +39,11 @@ export function checkedSizes(sizes: ChunkSizes, option = '--chunk-size'): ChunkS
   return sizes
 }
 
+/** Throws OptionError for a chunk that no store can hold: sizes may go up to 128 MiB, a stored chunk has less than that. */
+export function checkStorable(size: number, option = '--chunk-size'): void {
+  if (size >= LARGEST) throw new OptionError(option, `a chunk of ${size} bytes was cut, and no store holds such a one`)
+}
+
 function fromAverage(avg: number): ChunkSizes {
   return checkedSizes({ min: Math.max(1, Math.floor(avg / 4)), avg, max: Math.min(avg * 4, LARGEST) })
 }

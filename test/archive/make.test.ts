@@ -93,6 +93,16 @@ test('a chunk that is empty in the store is made again (it used to count as ther
   t.like(await verifyStore(store), { bad: 0 })
 })
 
+test('a chunk too large for any store is refused by the option that asks for it (it used to end in a stack trace)', async (t) => {
+  const directory = await scratch(t)
+  const size = 128 * 1024 * 1024
+  const zeros = inPieces(new Uint8Array(size), 8 * 1024 * 1024)
+  const making = makeBlob(zeros, join(directory, 'x.caibx'), new MemoryStore([]), {
+    sizes: { min: size, avg: size, max: size }
+  })
+  await t.throwsAsync(making, { instanceOf: OptionError, message: /--chunk-size: a chunk of 134217728 bytes/ })
+})
+
 test('a store that keeps its chunks plain gets them plain', async (t) => {
   const directory = await scratch(t)
   const plain = await LocalStore.create(join(directory, 'plain'), { uncompressed: true })
