@@ -21,6 +21,8 @@ const openFile = promisify(open)
 export async function readFifo(path: string, { signal }: ReadOptions = {}): Promise<Readable> {
   const fd = await openFile(path, READ_AT_ONCE)
   const pipe = new Socket({ fd, readable: true, writable: false })
+  // An abort may come before anybody iterates, who will hear of it then.
+  pipe.on('error', () => {})
   return signal === undefined ? pipe : addAbortSignal(signal, pipe)
 }
 

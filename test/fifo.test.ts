@@ -3,6 +3,8 @@ import { open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import test, { type ExecutionContext } from 'ava'
+import { chopFile } from '../src/archive/chop.ts'
+import { verifyBlob } from '../src/archive/verify-blob.ts'
 import { makeBlob } from '../src/archive/make.ts'
 import { FileReader } from '../src/reader/file-reader.ts'
 import { openIndex, saveIndex } from '../src/indexes/open-index.ts'
@@ -37,10 +39,13 @@ test('an index is read from a fifo, and put into one', async (t) => {
 test('who waits for the other end of a fifo can leave', async (t) => {
   const { directory, fifo } = await withFifo(t)
   const bytes = new Uint8Array(await readFile(INDEX))
+  const table = await openIndex(INDEX)
   const waiting: ((signal: AbortSignal) => Promise<unknown>)[] = [
     (signal) => makeBlob(fifo, join(directory, 'x.caibx'), new MemoryStore([]), { signal }),
     (signal) => openIndex(fifo, { signal }),
-    (signal) => saveIndex(fifo, bytes, { signal })
+    (signal) => saveIndex(fifo, bytes, { signal }),
+    (signal) => verifyBlob(table, fifo, { signal }),
+    (signal) => chopFile(fifo, table, new MemoryStore([]), { signal })
   ]
   for (const wait of waiting) {
     const leaving = new AbortController()
@@ -48,6 +53,15 @@ test('who waits for the other end of a fifo can leave', async (t) => {
     setTimeout(() => leaving.abort(reason), 100)
     t.is(await t.throwsAsync(wait(leaving.signal)), reason)
   }
+})
+
+test('who has left before a fifo is open hears so, which used to end the process', async (t) => {
+  const { fifo } = await withFifo(t)
+  const reason = new Error('left')
+  const leaving = new AbortController()
+  const opening = openIndex(fifo, { signal: leaving.signal })
+  leaving.abort(reason)
+  t.is(await t.throwsAsync(opening), reason)
 })
 
 test('a fifo where a file has to be is refused', async (t) => {

@@ -1,14 +1,11 @@
-import { open } from 'node:fs/promises'
 import type { ChunkingStats } from '../chunking/stats.ts'
-import { deviceSize } from '../chunking/device-size.ts'
-import { attempt } from '../chunking/file-failure.ts'
-import { FileError, SourceChangedError } from '../errors.ts'
-import { READ_AT_ONCE } from '../fifo.ts'
+import { SourceChangedError } from '../errors.ts'
 import { chunkIdFromBytes } from '../formats/chunk-id.ts'
 import type { IndexTable } from '../formats/index-table.ts'
 import type { Compression } from '../native/binding.ts'
 import type { ProgressOptions, ReadOptions } from '../read-options.ts'
 import type { WritableStore } from '../stores/store.ts'
+import { type BlobSource, openBlobSource } from './blob-source.ts'
 import { eachSpan, type FileSpan } from './file-spans.ts'
 import { storageFor } from './storage-for.ts'
 import { rightRows } from './wrong-rows.ts'
@@ -21,47 +18,43 @@ export interface ChopOptions extends ReadOptions, ProgressOptions {
 }
 
 /**
- * Stores the chunks of a file that an index divides. A file that is not what the index says is refused with
+ * Stores the chunks of a file or stream that an index divides. A file that is not what the index says is refused with
  * SourceChangedError, naming the first chunk found wrong; what was stored before that stays, and is right.
  */
 export async function chopFile(
-  path: string,
+  from: string | AsyncIterable<Uint8Array>,
   table: IndexTable,
   store: WritableStore,
   { compression, concurrency, signal, onProgress }: ChopOptions = {}
 ): Promise<ChunkingStats> {
   signal?.throwIfAborted()
   const storage = storageFor(store, { digest: table.digest, compression, concurrency })
-  const handle = await attempt(path, open(path, READ_AT_ONCE))
+  await using source = await openBlobSource(from, { signal })
   let done = 0
   let bytes = 0
   const chop = async (span: FileSpan, stop: AbortSignal) => {
     const right = new Set(await rightRows(table, span))
-    for (let row = span.from; row < span.to; row += 1) if (!right.has(row)) refuse(path, table, row)
+    for (let row = span.from; row < span.to; row += 1) if (!right.has(row)) refuse(source.name, table, row)
     await storage.store(span.run, { signal: stop })
     done += span.to - span.from
     bytes += span.run.bytes.length
     onProgress?.({ done, total: table.count, bytes })
   }
-  try {
-    const found = await attempt(path, handle.stat())
-    if (found.isDirectory()) throw new FileError(path, 'EISDIR')
-    const isDevice = found.isBlockDevice()
-    const size = isDevice ? await attempt(path, deviceSize(handle)) : found.size
-    if (isDevice ? size < table.size : size !== table.size) {
-      throw new SourceChangedError(path, `has ${size} bytes, where the index says ${table.size}`)
-    }
-    await eachSpan(handle, path, table, chop, { signal })
-    return storage.stats
-  } finally {
-    await handle.close()
-  }
+  if (source.size !== undefined) checkSize(source, source.size, table)
+  await eachSpan(source.read, table, chop, { signal })
+  if (source.size === undefined) checkSize(source, await source.total(), table)
+  return storage.stats
 }
 
-function refuse(path: string, table: IndexTable, row: number): never {
+function checkSize({ name, isDevice }: BlobSource, size: number, table: IndexTable): void {
+  if (isDevice ? size >= table.size : size === table.size) return
+  throw new SourceChangedError(name, `has ${size} bytes, where the index says ${table.size}`)
+}
+
+function refuse(name: string, table: IndexTable, row: number): never {
   const id = chunkIdFromBytes(table.idAt(row))
   throw new SourceChangedError(
-    path,
+    name,
     `is not what the index says: at byte ${table.startAt(row)} chunk ${id} is expected`
   )
 }

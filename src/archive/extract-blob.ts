@@ -8,6 +8,7 @@ import { eachOf, inGroups } from './each-of.ts'
 import { Deed, planExtraction, type ExtractPlan } from './extract-plan.ts'
 import { countOrigin, emptyExtractStats, type ExtractStats, type Origin } from './extract-stats.ts'
 import { fetchManyTo, fetchTo } from './fetch-to.ts'
+import { readingFile } from './blob-source.ts'
 import { wrongRows } from './wrong-rows.ts'
 
 export interface ExtractBlobOptions extends ReadOptions, ProgressOptions {
@@ -31,7 +32,9 @@ export async function extractBlob(
   signal?.throwIfAborted()
   const target = await openTarget(path, table.size, inPlace)
   try {
-    const wrong = inPlace ? await wrongRows(target.handle, path, table, { end: target.existing, signal }) : undefined
+    const wrong = inPlace
+      ? await wrongRows(readingFile(target.handle, path), table, { end: target.existing, signal })
+      : undefined
     const plan = await planExtraction(table, { wrong, existing: target.existing }, { signal })
     const extraction = new Extraction(table, target, plan, onProgress)
     extraction.countKept()

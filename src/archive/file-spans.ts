@@ -1,9 +1,8 @@
-import type { FileHandle } from 'node:fs/promises'
 import { BlockRing } from '../chunking/blocks.ts'
 import type { PlainRun } from '../chunking/chunk-batches.ts'
-import { attempt } from '../chunking/file-failure.ts'
 import type { IndexTable } from '../formats/index-table.ts'
 import type { ReadOptions } from '../read-options.ts'
+import type { ReadAt } from './blob-source.ts'
 import { eachOf } from './each-of.ts'
 
 // Enough for every core to have lanes full of chunks to digest while the next ones are read.
@@ -25,12 +24,11 @@ export interface FileSpansOptions extends ReadOptions {
 }
 
 /**
- * Reads a file the way an index divides it and hands it on in spans, several at a time and in no certain order. The
- * bytes may be looked at until `use` has settled.
+ * Reads a file in order, the way an index divides it, and hands it on in spans, several at a time and in no certain
+ * order. The bytes may be looked at until `use` has settled.
  */
 export async function eachSpan(
-  handle: FileHandle,
-  path: string,
+  readAt: ReadAt,
   table: IndexTable,
   use: (span: FileSpan, signal: AbortSignal) => Promise<void>,
   { end = table.size, signal }: FileSpansOptions = {}
@@ -41,7 +39,7 @@ export async function eachSpan(
     try {
       const start = table.startAt(from)
       const wanted = block.subarray(0, table.endAt(to - 1) - start)
-      const got = await readFully(handle, path, wanted, start)
+      const got = await readAt(wanted, start)
       const whole = Math.min(to, table.find(start + got))
       const ends = Array.from({ length: whole - from }, (_, i) => table.endAt(from + i) - start)
       await use({ from, to, run: { bytes: wanted.subarray(0, ends.at(-1) ?? 0), ends } }, stop)
@@ -63,15 +61,4 @@ function* spansOf(table: IndexTable, end: number): Generator<Rows> {
     yield { from, to }
     from = to
   }
-}
-
-/** Fills `target` from `position`; fewer bytes only where the file ends. */
-async function readFully(handle: FileHandle, path: string, target: Uint8Array, position: number): Promise<number> {
-  let filled = 0
-  while (filled < target.length) {
-    const { bytesRead } = await attempt(path, handle.read(target, filled, target.length - filled, position + filled))
-    if (bytesRead === 0) break
-    filled += bytesRead
-  }
-  return filled
 }

@@ -1,10 +1,6 @@
-import { open } from 'node:fs/promises'
-import { deviceSize } from '../chunking/device-size.ts'
-import { attempt } from '../chunking/file-failure.ts'
-import { FileError } from '../errors.ts'
-import { READ_AT_ONCE } from '../fifo.ts'
 import type { IndexTable } from '../formats/index-table.ts'
 import type { ProgressOptions, ReadOptions } from '../read-options.ts'
+import { openBlobSource } from './blob-source.ts'
 import { wrongRows } from './wrong-rows.ts'
 
 /** A run of chunks that a file does not hold as the index says. */
@@ -27,25 +23,18 @@ export interface BlobVerification {
   readonly wrong: readonly WrongRange[]
 }
 
-/** Compares a file or block device with an index, chunk by chunk, on every core. */
+/** Compares a file, block device, fifo or stream with an index, chunk by chunk, on every core. */
 export async function verifyBlob(
   table: IndexTable,
-  path: string,
+  from: string | AsyncIterable<Uint8Array>,
   { signal, onProgress }: ReadOptions & ProgressOptions = {}
 ): Promise<BlobVerification> {
   signal?.throwIfAborted()
-  const handle = await attempt(path, open(path, READ_AT_ONCE))
-  try {
-    const found = await attempt(path, handle.stat())
-    if (found.isDirectory()) throw new FileError(path, 'EISDIR')
-    const isDevice = found.isBlockDevice()
-    const size = isDevice ? await attempt(path, deviceSize(handle)) : found.size
-    const wrong = await wrongRows(handle, path, table, { end: size, signal, onProgress })
-    const sizeMatches = isDevice ? size >= table.size : size === table.size
-    return { sizeMatches, size, wrong: rangesOf(table, wrong) }
-  } finally {
-    await handle.close()
-  }
+  await using source = await openBlobSource(from, { signal })
+  const wrong = await wrongRows(source.read, table, { end: source.size, signal, onProgress })
+  const size = await source.total()
+  const sizeMatches = source.isDevice ? size >= table.size : size === table.size
+  return { sizeMatches, size, wrong: rangesOf(table, wrong) }
 }
 
 function rangesOf(table: IndexTable, wrong: Uint8Array): WrongRange[] {

@@ -1,7 +1,7 @@
-import type { FileHandle } from 'node:fs/promises'
 import type { IndexTable } from '../formats/index-table.ts'
 import { native } from '../native/binding.ts'
 import type { ProgressOptions, ReadOptions } from '../read-options.ts'
+import type { ReadAt } from './blob-source.ts'
 import { eachSpan, type FileSpan } from './file-spans.ts'
 
 export interface WrongRowsOptions extends ReadOptions, ProgressOptions {
@@ -10,12 +10,11 @@ export interface WrongRowsOptions extends ReadOptions, ProgressOptions {
 }
 
 /**
- * Compares what an open file or device holds with an index, chunk by chunk: 1 for every chunk that is not what the
+ * Compares what a file or device holds with an index, chunk by chunk: 1 for every chunk that is not what the
  * index says, 0 for those that are. Reads and digests in batches, on every core.
  */
 export async function wrongRows(
-  handle: FileHandle,
-  path: string,
+  readAt: ReadAt,
   table: IndexTable,
   { end, signal, onProgress }: WrongRowsOptions = {}
 ): Promise<Uint8Array> {
@@ -28,7 +27,7 @@ export async function wrongRows(
     bytes += span.run.bytes.length
     onProgress?.({ done, total: table.count, bytes })
   }
-  await eachSpan(handle, path, table, check, { end, signal })
+  await eachSpan(readAt, table, check, { end, signal })
   return wrong
 }
 

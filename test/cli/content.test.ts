@@ -297,6 +297,27 @@ test('verify-index tells whether a file is what the index says, and chop stores 
   t.regex((await cairn('verify-index', BLOB[2], file)).err, /2699999.*2700000/)
 })
 
+test('verify-index and chop take the file from standard input; they used to look for one that is called "-"', async (t) => {
+  const store = join(await scratch(t), 'store')
+  const whole = zeroRuns()
+  const pieces = [whole.subarray(0, 100_000), whole.subarray(100_000, 100_001), whole.subarray(100_001)]
+  const from = (input: Uint8Array[], ...argv: string[]) => cairnOn(new FakeTerminal(input), ...argv)
+  t.is((await from(pieces, 'verify-index', BLOB[2], '-')).code, 0)
+  t.is((await from(pieces, 'chop', BLOB[2], '-', '-s', store)).code, 0)
+  t.deepEqual(Buffer.from((await cairn('cat', '-s', store, BLOB[2])).bytes), whole)
+  for (const [input, size] of [
+    [[whole.subarray(0, -1)], 2_699_999],
+    [[...pieces, whole.subarray(0, 5)], 2_700_005],
+    [[], 0]
+  ] as const) {
+    const { code, err } = await from([...input], 'verify-index', BLOB[2], '-')
+    t.is(code, 1)
+    t.regex(err, new RegExp(`standard input has ${size} bytes`))
+    t.is((await from([...input], 'chop', BLOB[2], '-', '-s', store)).code, 1)
+  }
+  t.is((await cairn('verify-index', '-', '-')).code, 2)
+})
+
 test('a store that nobody may write to is named', async (t) => {
   const directory = await scratch(t)
   const file = join(directory, 'file')

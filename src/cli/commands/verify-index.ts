@@ -1,5 +1,6 @@
 import { verifyBlob } from '../../archive/verify-blob.ts'
 import { SourceChangedError } from '../../errors.ts'
+import { blobInput } from '../blob-input.ts'
 import { command } from '../command.ts'
 import { toJson } from '../json.ts'
 import { notice } from '../notices.ts'
@@ -14,8 +15,8 @@ export default command({
   name: 'verify-index',
   usage: '<index> <file>',
   summary: 'check that a file or device is what an index says',
-  details:
-    'Reads the whole of it and ends with 1 when anything differs, saying where. A device may be larger than the blob.',
+  details: `Reads the whole of it and ends with 1 when anything differs, saying where. A device may be larger than the blob.
+- as FILE is standard input.`,
   example: [
     'cairn verify-index disk.caibx /dev/vg0/disk',
     'cairn verify-index --json https://backup.example/a.caibx a'
@@ -27,10 +28,11 @@ export default command({
   },
   async run(invocation) {
     const { args, values, terminal, signal } = invocation
-    const [index, file] = args
+    const [index, from] = args
+    const { source, name: file } = blobInput(terminal, index, from)
     const table = await openTable(invocation, index)
     const { size, sizeMatches, wrong } = await withProgress(invocation, 'verify-index', (onProgress) =>
-      verifyBlob(table, file, { signal, onProgress })
+      verifyBlob(table, source, { signal, onProgress })
     )
     const matches = sizeMatches && wrong.length === 0
     const ranges = wrong.map(({ row, start, size }) => ({ start, size, id: table.chunkAt(row).id }))
