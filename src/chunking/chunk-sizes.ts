@@ -1,5 +1,5 @@
 import { OptionError } from '../errors.ts'
-import type { ChunkSizes } from '../native/binding.ts'
+import type { ChunkSizes } from '../formats/index-header.ts'
 
 /** What casync and desync use when nobody says otherwise: 16, 64 and 256 KiB. */
 export const DEFAULT_CHUNK_SIZES: ChunkSizes = Object.freeze({ min: 16384, avg: 65536, max: 262144 })

@@ -1,4 +1,5 @@
-import { native, type ChunkSizes } from '../native/binding.ts'
+import type { ChunkSizes } from '../formats/index-header.ts'
+import { native } from '../native/binding.ts'
 import type { ReadOptions } from '../read-options.ts'
 import { DEFAULT_CHUNK_SIZES } from './chunk-sizes.ts'
 

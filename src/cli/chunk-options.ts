@@ -1,5 +1,5 @@
 import { DEFAULT_CHUNK_SIZES, parseChunkSizes, parseKibibyteSizes } from '../chunking/chunk-sizes.ts'
-import type { ChunkSizes } from '../native/binding.ts'
+import type { ChunkSizes } from '../formats/index-header.ts'
 import { oneOf, single, defaulting } from './options.ts'
 
 /** How what is being chunked is cut, as casync and as desync spell it. */

@@ -1,5 +1,6 @@
 import { FormatError } from '../errors.ts'
-import { decodeIndex, encodeIndexHeader, encodeIndexTail, type IndexHeader } from './index-file.ts'
+import { decodeIndex, encodeIndexHeader, encodeIndexTail } from './index-file.ts'
+import type { IndexHeader } from './index-header.ts'
 import type { IndexTable } from './index-table.ts'
 
 const ROW = 40

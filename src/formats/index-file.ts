@@ -1,6 +1,7 @@
 import { FormatError } from '../errors.ts'
 import { Cursor } from './cursor.ts'
 import { checkFeatures } from './feature-flags.ts'
+import type { IndexHeader } from './index-header.ts'
 import { IndexTable } from './index-table.ts'
 
 // caformat.h
@@ -20,19 +21,6 @@ export const INDEX_TAIL_SIZE = 40
 
 /** No chunk may be larger, whatever an index says: 128 MiB. */
 export const MAX_CHUNK_SIZE = 128 * 1024 * 1024
-
-/** The sizes between which chunks are cut, and which they have on average, in bytes. */
-export interface ChunkSizes {
-  readonly min: number
-  readonly avg: number
-  readonly max: number
-}
-
-/** What an index says of all its chunks. */
-export interface IndexHeader {
-  readonly featureFlags: bigint
-  readonly chunkSize: ChunkSizes
-}
 
 /**
  * Decodes a whole `.caibx` or `.caidx` file. Throws FormatError; never returns half an index. The table keeps `bytes`

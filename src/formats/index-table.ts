@@ -1,6 +1,6 @@
 import { chunkIdFromBytes, type DigestName, type ExpectedChunk } from './chunk-id.ts'
 import { digestOf } from './feature-flags.ts'
-import type { ChunkSizes, IndexHeader } from './index-file.ts'
+import type { ChunkSizes, IndexHeader } from './index-header.ts'
 
 const ROW = 40
 const TWO_32 = 0x1_0000_0000

@@ -5,8 +5,7 @@ import type { HttpAnswer } from '../stores/http-answer.ts'
 import { HttpClient, type HttpMethod } from '../stores/http-client.ts'
 import { refusal } from '../stores/http-failures.ts'
 import { MOST_INDEX_BYTES } from './index-bytes.ts'
-import { checkIndexName, type PutIndexOptions, type WritableIndexStore } from './index-store.ts'
-import type { IndexStoreOpener } from './openers.ts'
+import { checkIndexName, type PutIndexOptions, type WritableIndexStore, type IndexStoreOpener } from './index-store.ts'
 
 /** Index files behind an HTTP server: any web server for reading, an index server of cairn or desync for writing too. */
 export class HttpIndexStore implements WritableIndexStore {

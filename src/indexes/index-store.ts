@@ -1,5 +1,7 @@
 import { LocationError } from '../errors.ts'
 import type { ReadOptions } from '../read-options.ts'
+import type { Location } from '../stores/location.ts'
+import type { OpenerOptions } from '../stores/store-opener.ts'
 
 /** Where index files live, by plain name. */
 export interface IndexStore extends AsyncDisposable {
@@ -46,3 +48,6 @@ export function checkIndexName(name: string): void {
   if (!/^\.{0,2}$|[/\\\0]/.test(name)) return
   throw new LocationError(JSON.stringify(name), 'is not a plain name of an index')
 }
+
+/** Opens the index store at a location of its kind. The location names the place, not an index in it. */
+export type IndexStoreOpener = (location: Location, options: OpenerOptions) => Promise<IndexStore>

@@ -1,9 +1,4 @@
-import type { Location } from '../stores/location.ts'
-import type { OpenerOptions } from '../stores/openers.ts'
-import type { IndexStore } from './index-store.ts'
-
-/** Opens the index store at a location of its kind. The location names the place, not an index in it. */
-export type IndexStoreOpener = (location: Location, options: OpenerOptions) => Promise<IndexStore>
+import type { IndexStoreOpener } from './index-store.ts'
 
 /** Who opens what, keyed as in stores/openers.ts, and imported as late. */
 export const INDEX_OPENERS: Readonly<Record<string, () => Promise<IndexStoreOpener>>> = {

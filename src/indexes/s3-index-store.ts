@@ -6,9 +6,9 @@ import {
   checkIndexName,
   type ListableIndexStore,
   type PutIndexOptions,
-  type WritableIndexStore
+  type WritableIndexStore,
+  type IndexStoreOpener
 } from './index-store.ts'
-import type { IndexStoreOpener } from './openers.ts'
 
 /** Index files as objects of an S3 bucket, below the prefix. */
 export class S3IndexStore implements WritableIndexStore, ListableIndexStore {

@@ -8,9 +8,9 @@ import {
   checkIndexName,
   type ListableIndexStore,
   type PutIndexOptions,
-  type WritableIndexStore
+  type WritableIndexStore,
+  type IndexStoreOpener
 } from './index-store.ts'
-import type { IndexStoreOpener } from './openers.ts'
 
 /** Index files in a directory behind `ssh -s HOST sftp`. */
 export class SftpIndexStore implements WritableIndexStore, ListableIndexStore {

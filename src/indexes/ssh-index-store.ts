@@ -4,8 +4,7 @@ import type { ReadOptions } from '../read-options.ts'
 import { abandoning } from '../stores/abandoning.ts'
 import { shellWord, SshProcess, type SshTarget, sshTarget } from '../stores/ssh-process.ts'
 import { MOST_INDEX_BYTES } from './index-bytes.ts'
-import { checkIndexName, type IndexStore } from './index-store.ts'
-import type { IndexStoreOpener } from './openers.ts'
+import { checkIndexName, type IndexStore, type IndexStoreOpener } from './index-store.ts'
 
 /** Index files behind `ssh HOST casync pull`: one connection for each, since the protocol carries one. */
 export class SshIndexStore implements IndexStore {

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
 import type { DigestName } from '../formats/chunk-id.ts'
+import type { ChunkSizes } from '../formats/index-header.ts'
 import type { ResidentChunks } from './resident-chunks.ts'
 
 /**
@@ -13,12 +14,6 @@ export interface NativeExpectation {
   id: string
   size: number | undefined
   digest: DigestName
-}
-
-export interface ChunkSizes {
-  min: number
-  avg: number
-  max: number
 }
 
 /** Codecs of compressed chunks; all are read, zstd is what is written unless told otherwise. */

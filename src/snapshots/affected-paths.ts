@@ -2,7 +2,7 @@ import { CatarTree, ROOT } from '../catar/tree.ts'
 import type { ReadOptions } from '../read-options.ts'
 import { withoutReadahead } from '../reader/without-readahead.ts'
 import { pathFromBytes } from '../catar/names.ts'
-import type { OpenEntry } from './kinds.ts'
+import type { OpenEntry } from './kind.ts'
 
 /** A stretch of an entry's stream. */
 export interface Stretch {

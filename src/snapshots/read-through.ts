@@ -3,7 +3,7 @@ import type { ReadOptions } from '../read-options.ts'
 import type { CachedSource } from '../chunks/source.ts'
 import type { ChunkId } from '../formats/chunk-id.ts'
 import { native, type NativeDigest } from '../native/binding.ts'
-import type { OpenEntry } from './kinds.ts'
+import type { OpenEntry } from './kind.ts'
 
 /** A chunk that cannot be had, and where it would be in the entry. */
 export interface BadChunk {

@@ -4,7 +4,7 @@ import type { ReadOptions } from '../read-options.ts'
 import type { HttpAnswer } from './http-answer.ts'
 import { HttpClient, type HttpMethod } from './http-client.ts'
 import { refusal } from './http-failures.ts'
-import type { StoreOpener } from './openers.ts'
+import type { StoreOpener } from './store-opener.ts'
 import { NO_CHUNK } from './probe.ts'
 import type { UseChunk, WritableStore } from './store.ts'
 

@@ -1,6 +1,6 @@
 import { LocationError } from '../errors.ts'
 import { LocalStore } from './local.ts'
-import type { StoreOpener } from './openers.ts'
+import type { StoreOpener } from './store-opener.ts'
 
 /** Opens a store in a local directory; casync's CASYNC_COMPRESSED_CHUNK_SUFFIX is honoured. */
 export const openLocalStore: StoreOpener = async (location, { writable = false, uncompressed }) => {

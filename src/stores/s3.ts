@@ -1,7 +1,7 @@
 import { ChunkMissingError } from '../errors.ts'
 import { type ChunkId, chunkPath } from '../formats/chunk-id.ts'
 import type { ReadOptions } from '../read-options.ts'
-import type { StoreOpener } from './openers.ts'
+import type { StoreOpener } from './store-opener.ts'
 import { NO_CHUNK } from './probe.ts'
 import { S3Bucket, s3Place } from './s3-bucket.ts'
 import type { PrunableStore, StoredEntry, UseChunk } from './store.ts'

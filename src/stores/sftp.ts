@@ -2,7 +2,7 @@ import { ChunkMissingError, LocationError, StoreInvalidError } from '../errors.t
 import { type ChunkId, chunkPath } from '../formats/chunk-id.ts'
 import type { ReadOptions } from '../read-options.ts'
 import { abandoning } from './abandoning.ts'
-import type { StoreOpener } from './openers.ts'
+import type { StoreOpener } from './store-opener.ts'
 import { SftpFiles } from './sftp-files.ts'
 import { sshTarget } from './ssh-process.ts'
 import type { PrunableStore, StoredEntry, UseChunk } from './store.ts'

@@ -2,7 +2,7 @@ import { ChunkCorruptError, ChunkMissingError, LocationError } from '../errors.t
 import type { ChunkId } from '../formats/chunk-id.ts'
 import type { ReadOptions } from '../read-options.ts'
 import { abandoning } from './abandoning.ts'
-import type { StoreOpener } from './openers.ts'
+import type { StoreOpener } from './store-opener.ts'
 import { NO_CHUNK } from './probe.ts'
 import { type SshTarget, sshTarget } from './ssh-process.ts'
 import { type Pulled, SshSession } from './ssh-session.ts'

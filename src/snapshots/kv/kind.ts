@@ -1,4 +1,4 @@
-import type { Kind, OpenEntry } from '../kinds.ts'
+import type { Kind, OpenEntry } from '../kind.ts'
 import { entriesOf, type Member } from '../manifest.ts'
 import type { ReadOptions } from '../../read-options.ts'
 import { type KvStream, loadKv, openKv } from './load.ts'
