@@ -48,8 +48,8 @@ class Session {
   /** Stops where it has not ended. */
   ~Session();
 
-  /** Asked before what was kept of JavaScript's answers; to be added before `start`. */
-  void addAnswers(std::shared_ptr<Answers> answers) { sources_.push_back(std::move(answers)); }
+  /** Asked before what was kept of JavaScript's answers, from now on. The first one stays; the others change nothing. */
+  void answerFrom(std::unique_ptr<Answers> answers);
 
   void start();
   /** Ends without waiting for the kernel: every request that is under way is answered with EIO. */
@@ -109,6 +109,13 @@ class Session {
   bool gather(const Node& node, std::uint64_t offset, std::uint64_t length, Borrowed& borrowed);
   void failAll();
   void startOthers();
+  /** What the first who knows says to `question(answers)`. */
+  template <class Question>
+  Found firstOf(Question question) {
+    Answers* best = best_.load(std::memory_order_acquire);
+    const Found found = best == nullptr ? Found::unknown : question(*best);
+    return found == Found::unknown ? question(static_cast<Answers&>(known_)) : found;
+  }
   Found findNode(std::uint64_t inode, Node& node);
   void sendNode(int descriptor, std::uint64_t unique, bool entry, const Node& node);
   void sendSeek(int descriptor, std::uint64_t unique, const Node& node, std::uint64_t offset, std::uint32_t whence);
@@ -135,7 +142,9 @@ class Session {
   std::atomic<std::uint64_t> unheard_{0};
 
   Known known_;
-  std::vector<std::shared_ptr<Answers>> sources_;
+  std::unique_ptr<Answers> answers_;
+  /** The same, for the threads that may ask it already. */
+  std::atomic<Answers*> best_{nullptr};
   Contents contents_;
   Runs runs_;
   Flights flights_;

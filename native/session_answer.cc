@@ -6,6 +6,12 @@
 
 namespace cairn {
 
+void Session::answerFrom(std::unique_ptr<Answers> answers) {
+  if (answers_) return;
+  answers_ = std::move(answers);
+  best_.store(answers_.get(), std::memory_order_release);
+}
+
 void Session::answerNode(std::uint64_t ticket, const Node& node) {
   const auto flight = flights_.take(ticket);
   if (!flight) return;

@@ -33,6 +33,18 @@ struct ListedPage {
   bool last = false;
 };
 
+/** JavaScript's cookies count from 1, and the kernel's offsets from "." and "..". */
+constexpr std::uint64_t kOffsetAfterDots = 2;
+
+/** What the kernel wants to be listed: entries behind the one whose offset this is (0: from the start). */
+struct ListWish {
+  std::uint64_t offset = 0;
+  /** Bytes it has room for. */
+  std::size_t size = 0;
+  /** With their attributes. */
+  bool plus = false;
+};
+
 /** From which entry of a page to go on. */
 struct ListedFrom {
   std::shared_ptr<const ListedPage> page;
@@ -55,8 +67,7 @@ class Answers {
   virtual Found xattr(std::uint64_t inode, std::string_view name, std::string& value) = 0;
   /** Names, each ended by NUL, as listxattr(2) hands them out. */
   virtual Found xattrs(std::uint64_t inode, std::string& names) = 0;
-  /** Entries behind the one whose offset this is (0: from the start). */
-  virtual Found list(std::uint64_t directory, std::uint64_t offset, ListedFrom& from) = 0;
+  virtual Found list(std::uint64_t directory, const ListWish& wish, ListedFrom& from) = 0;
 };
 
 }  // namespace cairn

@@ -68,6 +68,7 @@ Napi::Function SessionFace::define(Napi::Env env) {
                       InstanceMethod("answerError", &SessionFace::answerError),
                       InstanceMethod("learn", &SessionFace::learn),
                       InstanceMethod("addTable", &SessionFace::addTable),
+                      InstanceMethod("addTree", &SessionFace::addTree),
                       InstanceMethod("addFile", &SessionFace::addFile),
                       InstanceMethod("invalidate", &SessionFace::invalidate),
                       InstanceMethod("abandoned", &SessionFace::abandoned),

@@ -38,6 +38,7 @@ class SessionFace final : public Napi::ObjectWrap<SessionFace> {
   Napi::Value answerError(const Napi::CallbackInfo& call);
   Napi::Value learn(const Napi::CallbackInfo& call);
   Napi::Value addTable(const Napi::CallbackInfo& call);
+  Napi::Value addTree(const Napi::CallbackInfo& call);
   Napi::Value addFile(const Napi::CallbackInfo& call);
   Napi::Value invalidate(const Napi::CallbackInfo& call);
   Napi::Value abandoned(const Napi::CallbackInfo& call);

@@ -5,6 +5,7 @@
 #include "residents_face.hh"
 #include "session_face.hh"
 #include "session_rows.hh"
+#include "session_tree.hh"
 
 namespace cairn {
 
@@ -143,6 +144,43 @@ Napi::Value SessionFace::addTable(const Napi::CallbackInfo& call) {
   IndexRows index(bytes, rows.length / 40, nullptr);
   const std::uint32_t table = session_->contents().addTable(std::move(index), std::move(residents), std::move(files));
   return Napi::Number::New(call.Env(), table);
+}
+
+Napi::Value SessionFace::addTree(const Napi::CallbackInfo& call) {
+  if (!call[0].IsObject() || !call[1].IsObject()) return refuse(call.Env(), "a tree is a table, and how to show it");
+  const auto table = call[0].As<Napi::Object>();
+  const auto wishes = call[1].As<Napi::Object>();
+  View rows;
+  View heap;
+  View firstChild;
+  View children;
+  if (!viewOf(table.Get("rows"), napi_uint8_array, rows) || rows.length % sizeof(TreeRow) != 0 ||
+      !viewOf(table.Get("heap"), napi_uint8_array, heap) ||
+      !viewOf(table.Get("firstChild"), napi_uint32_array, firstChild) ||
+      firstChild.length != rows.length / sizeof(TreeRow) + 1 ||
+      !viewOf(table.Get("children"), napi_uint32_array, children)) {
+    return refuse(call.Env(), "a tree table is rows of 64 bytes, a heap, and who lies in which directory");
+  }
+  if (!session_) return call.Env().Undefined();
+  for (const char* part : {"rows", "heap", "firstChild", "children"}) {
+    held_.push_back(Napi::Persistent(table.Get(part).As<Napi::Object>()));
+  }
+  const auto number = [&](const char* name) -> std::optional<std::uint32_t> {
+    const Napi::Value value = wishes.Get(name);
+    if (!value.IsNumber()) return std::nullopt;
+    return static_cast<std::uint32_t>(wholeOf(value));
+  };
+  const TreeRows::Memory memory{static_cast<const std::uint8_t*>(rows.data),
+                                rows.length / sizeof(TreeRow),
+                                static_cast<const std::uint8_t*>(heap.data),
+                                heap.length,
+                                static_cast<const std::uint32_t*>(firstChild.data),
+                                static_cast<const std::uint32_t*>(children.data),
+                                children.length};
+  const Ownership ownership{number("uid"), number("gid"), number("umask").value_or(0)};
+  session_->answerFrom(std::make_unique<TreeAnswers>(memory, wholeOf(table.Get("archiveSize")), ownership,
+                                                     number("content").value_or(kNoTable)));
+  return call.Env().Undefined();
 }
 
 Napi::Value SessionFace::addFile(const Napi::CallbackInfo& call) {

@@ -53,7 +53,8 @@ Found Known::xattrs(std::uint64_t inode, std::string& names) {
   return text(keyOf('X', inode, {}), names);
 }
 
-Found Known::list(std::uint64_t directory, std::uint64_t offset, ListedFrom& from) {
+Found Known::list(std::uint64_t directory, const ListWish& wish, ListedFrom& from) {
+  const std::uint64_t offset = wish.offset;
   if (pages_.find({directory, offset}, from.page)) {
     from.start = offset;
     from.entry = 0;
@@ -105,6 +106,8 @@ void Known::keepPage(std::uint64_t directory, std::uint64_t start, std::shared_p
 
 void Known::keepInside(std::uint64_t directory, std::uint64_t start, const ListedPage& page, std::size_t entry) {
   if (entry == 0 || (entry == page.starts.size() && !page.last)) return;
+  std::shared_ptr<const ListedPage> kept;
+  if (!pages_.find({directory, start}, kept) || kept.get() != &page) return;
   const std::uint64_t offset = listedAt(page.records.data() + page.starts[entry - 1]).offset;
   if (offset != start) insides_.keep({directory, offset}, {start, entry}, 0, Moment::max());
 }

@@ -18,7 +18,7 @@ class Known final : public Answers {
   Found link(std::uint64_t inode, std::string& target) override;
   Found xattr(std::uint64_t inode, std::string_view name, std::string& value) override;
   Found xattrs(std::uint64_t inode, std::string& names) override;
-  Found list(std::uint64_t directory, std::uint64_t offset, ListedFrom& from) override;
+  Found list(std::uint64_t directory, const ListWish& wish, ListedFrom& from) override;
 
   void keepNode(const Node& node);
   void keepName(std::uint64_t parent, std::string_view name, std::uint64_t inode, Milliseconds valid);
@@ -31,7 +31,7 @@ class Known final : public Answers {
   void keepPage(std::uint64_t directory, std::uint64_t start, std::shared_ptr<const ListedPage> page,
                 Milliseconds valid);
 
-  /** A reply ended inside this page, before `entry`: that is where the kernel goes on. */
+  /** A reply ended inside this page, before `entry`: that is where the kernel goes on. Pages of others are none of ours. */
   void keepInside(std::uint64_t directory, std::uint64_t start, const ListedPage& page, std::size_t entry);
 
   /** Forgets a node and, where it is a directory, its listing. */

@@ -23,9 +23,6 @@ std::size_t nameLengthFromRow(const double* row);
 /** A whole number out of a double: 0 for what is none, all ones for what is too large. */
 std::uint64_t wholeFrom(double number);
 
-/** JavaScript's cookies count from 1, and the kernel's offsets from "." and "..". */
-constexpr std::uint64_t kOffsetAfterDots = 2;
-
 /**
  * A page of `count` entries, whose names lie one behind the other. With `parent` it begins with "." and "..". Null
  * where the names are not as long as the rows say. Each entry is also handed to `each(node, name)`.

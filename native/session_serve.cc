@@ -68,11 +68,7 @@ void Session::serveInit(FuseRequest& request, int descriptor) {
 }
 
 Found Session::findNode(std::uint64_t inode, Node& node) {
-  for (const auto& source : sources_) {
-    const Found found = source->node(inode, node);
-    if (found != Found::unknown) return found;
-  }
-  return known_.node(inode, node);
+  return firstOf([&](Answers& answers) { return answers.node(inode, node); });
 }
 
 void Session::sendNode(int descriptor, std::uint64_t unique, bool entry, const Node& node) {
@@ -97,11 +93,7 @@ void Session::serveLookup(FuseRequest& request, int descriptor) {
   }
   Node child;
   Milliseconds valid = kUnlimited;
-  Found found = Found::unknown;
-  for (std::size_t i = 0; i < sources_.size() && found == Found::unknown; i += 1) {
-    found = sources_[i]->lookup(request.node(), name, child, valid);
-  }
-  if (found == Found::unknown) found = known_.lookup(request.node(), name, child, valid);
+  const Found found = firstOf([&](Answers& answers) { return answers.lookup(request.node(), name, child, valid); });
   if (found == Found::yes) {
     child.valid = std::min(child.valid, valid);
     sendNode(descriptor, request.unique(), true, child);
@@ -126,11 +118,7 @@ void Session::serveAttributes(FuseRequest& request, int descriptor) {
 
 void Session::serveLink(FuseRequest& request, int descriptor) {
   std::string target;
-  Found found = Found::unknown;
-  for (std::size_t i = 0; i < sources_.size() && found == Found::unknown; i += 1) {
-    found = sources_[i]->link(request.node(), target);
-  }
-  if (found == Found::unknown) found = known_.link(request.node(), target);
+  const Found found = firstOf([&](Answers& answers) { return answers.link(request.node(), target); });
   if (found == Found::yes) {
     sendReply(descriptor, request.unique(), 0, target.data(), target.size());
   } else if (found == Found::no) {

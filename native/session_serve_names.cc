@@ -20,13 +20,10 @@ void Session::serveList(FuseRequest& request, int descriptor) {
     return;
   }
   ListedFrom from;
-  Found found = Found::unknown;
-  for (std::size_t i = 0; i < sources_.size() && found == Found::unknown; i += 1) {
-    found = sources_[i]->list(request.node(), asked.offset, from);
-  }
-  if (found == Found::unknown) found = known_.list(request.node(), asked.offset, from);
+  const ListWish wish{asked.offset, asked.size, request.opcode() == FUSE_READDIRPLUS};
+  const Found found = firstOf([&](Answers& answers) { return answers.list(request.node(), wish, from); });
   if (found == Found::yes) {
-    sendPage(descriptor, request.unique(), request.node(), from, asked.size, request.opcode() == FUSE_READDIRPLUS);
+    sendPage(descriptor, request.unique(), request.node(), from, asked.size, wish.plus);
   } else if (found == Found::no) {
     sendReply(descriptor, request.unique(), ENOTDIR);
   } else {
@@ -84,11 +81,7 @@ void Session::serveXattr(FuseRequest& request, int descriptor) {
     return;
   }
   std::string value;
-  Found found = Found::unknown;
-  for (std::size_t i = 0; i < sources_.size() && found == Found::unknown; i += 1) {
-    found = sources_[i]->xattr(request.node(), name, value);
-  }
-  if (found == Found::unknown) found = known_.xattr(request.node(), name, value);
+  const Found found = firstOf([&](Answers& answers) { return answers.xattr(request.node(), name, value); });
   if (found == Found::yes) {
     sendSized(descriptor, request.unique(), asked.size, value);
   } else if (found == Found::no) {
@@ -108,11 +101,7 @@ void Session::serveXattrs(FuseRequest& request, int descriptor) {
     return;
   }
   std::string names;
-  Found found = Found::unknown;
-  for (std::size_t i = 0; i < sources_.size() && found == Found::unknown; i += 1) {
-    found = sources_[i]->xattrs(request.node(), names);
-  }
-  if (found == Found::unknown) found = known_.xattrs(request.node(), names);
+  const Found found = firstOf([&](Answers& answers) { return answers.xattrs(request.node(), names); });
   if (found == Found::yes) {
     sendSized(descriptor, request.unique(), asked.size, names);
   } else {

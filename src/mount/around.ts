@@ -28,6 +28,7 @@ export function around(filesystem: Filesystem, run: Run): Filesystem {
       const image = await filesystem.asImage?.(wishes, options)
       return image === undefined ? undefined : { ...around(image, run), image: image.image }
     },
+    onKnown: filesystem.onKnown?.bind(filesystem),
     ran: filesystem.ran?.bind(filesystem),
     [Symbol.asyncDispose]: () => filesystem[Symbol.asyncDispose]()
   }

@@ -1,3 +1,4 @@
+import type { TreeTable } from '../catar/tree-table.ts'
 import type { ReadOptions } from '../read-options.ts'
 import type { ChunkedContent } from '../reader/chunked-content.ts'
 import type { ErofsImage } from './erofs-image.ts'
@@ -90,8 +91,20 @@ export interface Filesystem extends AsyncDisposable {
    * metadata is not all known. Takes nothing over.
    */
   readonly asImage?: ((wishes: ImageWishes, options?: ReadOptions) => Promise<ImageFilesystem | undefined>) | undefined
+  /**
+   * Calls `hear` once all nodes are known, at once where they are: for a transport that then answers from their rows.
+   * Never called where they do not come to be known.
+   */
+  readonly onKnown?: ((hear: (tree: KnownTree) => void) => void) | undefined
   /** A stretch of a file was read that way, all of it since this was last called: readahead keeps its pace by it. */
   ran?: ((inode: Inode, offset: number, length: number) => void) | undefined
+}
+
+/** All nodes of a tree whose file contents lie in the first of `contents`, where there are any. */
+export interface KnownTree {
+  readonly table: TreeTable
+  /** What is to be shown instead of what the table says. */
+  readonly ownership?: Ownership | undefined
 }
 
 export interface ImageWishes {

@@ -40,6 +40,7 @@ export function withOwnership(filesystem: Filesystem, ownership: Ownership): Fil
     contents: filesystem.contents,
     prefersImage: filesystem.prefersImage,
     asImage: async (wishes, options) => filesystem.asImage?.({ ...wishes, ownership }, options),
+    onKnown: filesystem.onKnown && ((hear) => filesystem.onKnown!((tree) => hear({ ...tree, ownership }))),
     ran: filesystem.ran?.bind(filesystem),
     [Symbol.asyncDispose]: () => filesystem[Symbol.asyncDispose]()
   }

@@ -100,6 +100,9 @@ export async function serveSession(
     native.addTable(content.table.rows, content.residents, await filesOf(content))
     publishZeros(content)
   }
+  filesystem.onKnown?.(({ table, ownership }) => {
+    native.addTree(table, { ...ownership, content: contents.length === 0 ? undefined : 0 })
+  })
   await started.promise
   return { native, ended: ended.promise }
 }

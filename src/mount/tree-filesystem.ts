@@ -19,6 +19,7 @@ import {
   type ImageFilesystem,
   type ImageWishes,
   type Inode,
+  type KnownTree,
   type ListedPage,
   type Statistics
 } from './filesystem.ts'
@@ -33,6 +34,7 @@ export class TreeFilesystem implements Filesystem {
   readonly #reader: RandomReader
   #table: TreeTable | undefined
   #answers: TableAnswers | undefined
+  #waiting: ((tree: KnownTree) => void)[] = []
 
   constructor(tree: CatarTree, reader: RandomReader) {
     this.name = reader.name
@@ -50,6 +52,7 @@ export class TreeFilesystem implements Filesystem {
     const hasContent = this.contents !== undefined
     this.#table = table
     this.#answers = table === undefined ? undefined : new TableAnswers(table, { hasContent })
+    if (table !== undefined) for (const hear of this.#waiting.splice(0)) hear({ table })
   }
 
   /** Reads the archive's root and nothing more. Rejects with FormatError where there is no archive. */
@@ -115,6 +118,11 @@ export class TreeFilesystem implements Filesystem {
 
   async asImage(wishes: ImageWishes, options?: ReadOptions): Promise<ImageFilesystem | undefined> {
     return this.table === undefined ? undefined : imageOfTree(this.table, this.#reader, wishes, options)
+  }
+
+  onKnown(hear: (tree: KnownTree) => void): void {
+    if (this.#table === undefined) this.#waiting.push(hear)
+    else hear({ table: this.#table })
   }
 
   ran(inode: Inode, offset: number, length: number): void {

@@ -74,6 +74,25 @@ export interface NativeChunkFiles {
   readonly digest: DigestName
 }
 
+/** A tree table, as src/catar/tree-table.ts has it. */
+export interface NativeTree {
+  readonly rows: Uint8Array
+  readonly heap: Uint8Array
+  readonly archiveSize: number
+  readonly firstChild: Uint32Array
+  readonly children: Uint32Array
+}
+
+/** How a tree is shown. Absent: as the rows have it. */
+export interface NativeTreeOptions {
+  readonly uid?: number | undefined
+  readonly gid?: number | undefined
+  /** Permission bits taken away from everything but symlinks. */
+  readonly umask?: number | undefined
+  /** The index that file contents are in. */
+  readonly content?: number | undefined
+}
+
 /** One mount's session in the addon. Answers to tickets that are over do nothing. Times are milliseconds, or Infinity. */
 export interface NativeSession {
   /** Answers lookup and attributes. */
@@ -102,6 +121,11 @@ export interface NativeSession {
    * which nodes refer to it. With `files`, small reads bring chunks into memory by themselves, and say `decoded`.
    */
   addTable(rows: Uint8Array, residents: ResidentChunks, files?: NativeChunkFiles): number
+  /**
+   * All nodes of a tree, held and not copied: from now on nothing but reads, and what has no answer, is asked of
+   * JavaScript. Once in a session's life; offsets are as a listing of `Filesystem` without a table has them.
+   */
+  addTree(tree: NativeTree, shown: NativeTreeOptions): void
   /**
    * A file put together from pieces: `rows` are `[start, source, from]`, sorted by start, where source is an index's
    * number, or PIECE_ZEROS, or PIECE_MEMORY. Both arrays are held and not copied.

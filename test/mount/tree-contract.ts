@@ -27,7 +27,12 @@ async function makeBackup(limits: Limits): Promise<Backup> {
 }
 
 /** Every transport shows the same tree: the one that was backed up. A new one joins by calling this once. */
-export function showsTheTree(test: TestFn, transport: TransportName, limits: Limits): void {
+export function showsTheTree(
+  test: TestFn,
+  transport: TransportName,
+  limits: Limits,
+  { known = transport === 'erofs' } = {}
+): void {
   const missing = COMMANDS.filter((name) => findCommand(name) === undefined)
   const onMount = skippingWhen(test.serial, [...withoutMounts(), ...missing.map((name) => `needs the command ${name}`)])
 
@@ -38,7 +43,7 @@ export function showsTheTree(test: TestFn, transport: TransportName, limits: Lim
 
   async function mountTree(t: ExecutionContext): Promise<{ original: string; mounted: ServedMount }> {
     const { original, index, store } = await (backup ??= makeBackup(limits))
-    return { original, mounted: await serve(t, { transport, backup: index, store, tree: true }) }
+    return { original, mounted: await serve(t, { transport, backup: index, store, tree: true, known }) }
   }
 
   /** What `find` prints for both, line by line. */

@@ -23,18 +23,20 @@ export interface Order extends Omit<MountOptions, 'report' | 'onVerbose'> {
   store?: string
   /** The backup is an archive. */
   tree?: boolean
+  /** All of the tree's nodes are known from the start. */
+  known?: boolean
   /** Reads that never end. */
   stuck?: boolean
 }
 
 export type Said = { ready: string } | { failed: string } | { busy: readonly string[] } | { problem: string }
 
-async function open({ blob, backup, store, tree, stuck, transport }: Order): Promise<Filesystem> {
+async function open({ blob, backup, store, tree, known, stuck }: Order): Promise<Filesystem> {
   if (backup !== undefined) {
     const reader = await openReader(backup, store, problems)
     if (tree !== true) return new BlobFilesystem(reader, { name: 'blob' })
     const filesystem = await TreeFilesystem.open(reader)
-    if (transport === 'erofs') filesystem.table = await treeTable((await scanTree(reader))!)
+    if (known === true) filesystem.table = await treeTable((await scanTree(reader))!)
     return filesystem
   }
   const reader = new PatternReader(blob ?? 0)

@@ -51,6 +51,7 @@ export interface Reply {
 export class FusePeer {
   readonly native: NativeSession
   readonly #end: number
+  readonly #buffer = Buffer.alloc(2 ** 21)
   #unique = 0n
 
   constructor(native: NativeSession, end: number) {
@@ -93,7 +94,7 @@ export class FusePeer {
   }
 
   #poll(): Reply | undefined {
-    const buffer = Buffer.alloc(2 ** 21)
+    const buffer = this.#buffer
     let count = 0
     try {
       count = readSync(this.#end, buffer)
@@ -105,7 +106,7 @@ export class FusePeer {
     return {
       unique: buffer.readBigUInt64LE(8),
       error: Math.abs(buffer.readInt32LE(4)),
-      body: buffer.subarray(16, count)
+      body: Buffer.from(buffer.subarray(16, count))
     }
   }
 
@@ -116,14 +117,30 @@ export class FusePeer {
     return reply
   }
 
+  /** Like `ask`, where JavaScript may be who answers. */
+  async asked(opcode: number, node = 1, body?: Uint8Array): Promise<Reply> {
+    const unique = this.send(opcode, node, body)
+    const reply = await this.hear()
+    if (reply.unique !== unique) throw new Error(`request ${unique} got the reply to ${reply.unique}`)
+    return reply
+  }
+
   init(minor = 38, flags = 0xffffffff, major = 7): Reply {
-    return this.ask(OP.init, 0, u32s(major, minor, 131072, flags, 0, ...new Array<number>(11).fill(0)))
+    return this.ask(OP.init, 0, initArguments(minor, flags, major))
+  }
+
+  /** For a session that is not there yet. */
+  sendInit(): void {
+    this.send(OP.init, 0, initArguments(38, 0xffffffff, 7))
   }
 
   hangUp(): void {
     closeSync(this.#end)
   }
 }
+
+const initArguments = (minor: number, flags: number, major: number) =>
+  u32s(major, minor, 131072, flags, 0, ...new Array<number>(11).fill(0))
 
 export const u32s = (...values: number[]): Uint8Array => new Uint8Array(Uint32Array.from(values).buffer)
 export const u64s = (...values: (number | bigint)[]): Uint8Array =>
