@@ -185,6 +185,7 @@ export class S3Bucket implements AsyncDisposable {
     const status = $metadata?.httpStatusCode ?? 0
     const { name: store, bucket } = this.place
     const refused = (reason: string) => new StoreRefusedError(store, reason, { cause: error })
+    const said = WORDLESS.has(name) ? 'it does not say why' : `${name}: ${message}`
     if (name === 'NoSuchBucket') return refused(`there is no bucket ${bucket}`)
     if (name === 'CredentialsProviderError') return refused('no credentials were found')
     if (isCertificateProblem(code)) return refused(`its certificate is not trusted: ${message} (${code})`)
@@ -192,15 +193,18 @@ export class S3Bucket implements AsyncDisposable {
     if (status >= 300 && status < 500 && status !== 408 && status !== 429) {
       const region = $response?.headers?.['x-amz-bucket-region']
       const hint = region === undefined ? '' : `; the bucket is in the region ${region}`
-      return refused(`${name}: ${message}${hint} (status ${status})`)
+      return refused(`${said}${hint} (status ${status})`)
     }
     if (status !== 0) {
       const options = { cause: error, ...retryAfter($response?.headers?.['retry-after']) }
-      return this.#unavailable(`${name}: ${message} (status ${status})`, options)
+      return this.#unavailable(`${said} (status ${status})`, options)
     }
     return this.#unavailable(connectionFailure(new URL(this.place.endpoint).host, error), { cause: error })
   }
 }
+
+/** How the SDK calls an answer without words (to HEAD), or one that is not S3's, whose text it cannot read. */
+const WORDLESS: ReadonlySet<string> = new Set(['Unknown', 'UnknownError', 'Error', 'SyntaxError'])
 
 /** What the SDK rejects with, as far as it is looked at. */
 interface S3Failure {
