@@ -27,6 +27,8 @@ const CONNECTION_FAILURES: Readonly<Record<string, string>> = {
   ENOTFOUND: 'there is no host of this name',
   EAI_AGAIN: 'the name cannot be looked up now',
   EPIPE: 'the connection was closed',
+  EPROTO: 'it does not speak TLS as we do',
+  ERR_SSL_WRONG_VERSION_NUMBER: 'it does not speak TLS',
   UND_ERR_SOCKET: 'the connection was closed',
   UND_ERR_CONNECT_TIMEOUT: 'no connection in time',
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'the answer was cut short'

@@ -220,3 +220,13 @@ test('a host name that does not exist is said', async (t) => {
   const error = await t.throwsAsync(read(store, id), { instanceOf: StoreUnavailableError })
   t.regex(error!.message, /no-such-host\.invalid:80/)
 })
+
+test('a server that does not speak TLS is said so; it used to be told in the words of OpenSSL, with its source lines', async (t) => {
+  const url = await servedBy(t, (_, response) => response.end())
+  const store = await openStore(url.replace('http:', 'https:'), once)
+  t.teardown(() => store[Symbol.asyncDispose]() as Promise<void>)
+  await t.throwsAsync(store.has(id), {
+    code: 'STORE_UNAVAILABLE',
+    message: /127\.0\.0\.1:\d+: it does not speak TLS \(ERR_SSL_WRONG_VERSION_NUMBER\)$/
+  })
+})
