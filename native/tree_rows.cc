@@ -90,7 +90,7 @@ void TreeRows::eachXattr(const TreeRow& row, Each each) const {
 }
 
 std::string_view TreeRows::text(std::uint64_t at, std::uint64_t length) const {
-  if (at > memory_.heapSize || length > memory_.heapSize - at) return {};
+  if (at > memory_.heapSize || length > memory_.heapSize - at) return "";
   return {reinterpret_cast<const char*>(memory_.heap) + at, static_cast<std::size_t>(length)};
 }
 
