@@ -21,6 +21,23 @@ const CACHE_VERSION = 'trees-v1'
 export interface FindOptions extends OpenIndexOptions {
   /** Told of tables that were found and cannot be used, and of what was used. */
   onVerbose?: ((line: string) => void) | undefined
+  /** What lies beside the index, where that has been asked for already. */
+  beside?: Promise<Uint8Array | undefined> | undefined
+}
+
+/**
+ * Asks for the table beside an index that is far away, to have it when the index is there: one after the other they
+ * would take twice as many round trips. Undefined where the index is a file of this machine.
+ */
+export function fetchTableBeside(
+  location: string,
+  options: OpenIndexOptions
+): Promise<Uint8Array | undefined> | undefined {
+  if (location === '-' || parseLocation(location).kind === 'path') return undefined
+  const fetched = readFar(location, options)
+  // It is heard of when the table is looked for, or not at all.
+  fetched.catch(() => {})
+  return fetched
 }
 
 /** What binds a tree table to its index: the SHA-256 of the index's rows. */
@@ -35,7 +52,7 @@ export function bindingOf(index: IndexTable): Promise<Uint8Array> {
 export async function findTreeTable(
   location: string,
   index: IndexTable,
-  { onVerbose, ...options }: FindOptions = {}
+  { onVerbose, beside, ...options }: FindOptions = {}
 ): Promise<TreeTable | undefined> {
   const binding = await bindingOf(index)
   const opened = { binding, archiveSize: index.size, signal: options.signal }
@@ -44,7 +61,7 @@ export async function findTreeTable(
   ]
   if (location !== '-') {
     const what = `${parseLocation(location).shown}${TREE_TABLE_SUFFIX}`
-    places.unshift([what, () => readBeside(location, index.size, options)])
+    places.unshift([what, () => beside ?? readBeside(location, index.size, options)])
   }
   for (const [what, read] of places) {
     try {
@@ -92,6 +109,10 @@ async function readBeside(
 ): Promise<Uint8Array | undefined> {
   const location = parseLocation(text)
   if (location.kind === 'path') return readLocal(`${location.path}${TREE_TABLE_SUFFIX}`, archiveSize)
+  return readFar(text, options)
+}
+
+async function readFar(text: string, options: OpenIndexOptions): Promise<Uint8Array | undefined> {
   const { parent, name } = placeOfIndex(text)
   await using store = await openIndexStore(parent, options)
   try {

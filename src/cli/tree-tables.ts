@@ -20,11 +20,15 @@ export interface TreeTableFinder {
   scanBehind(mounted: Mounted, left: AbortSignal): Promise<void>
 }
 
-/** What a mount does about the table of its tree; nothing for an archive without an index, which nobody could tell again. */
+/**
+ * What a mount does about the table of its tree; nothing for an archive without an index, which nobody could tell again.
+ * `beside`: what lies beside the index, where that has been asked for already.
+ */
 export function treeTableFor(
   backup: Backup,
   filesystem: TreeFilesystem,
-  invocation: Scanning
+  invocation: Scanning,
+  beside: Promise<Uint8Array | undefined> | undefined
 ): TreeTableFinder | undefined {
   const { table: index } = backup
   if (index === undefined) return undefined
@@ -46,7 +50,8 @@ export function treeTableFor(
     async find() {
       filesystem.table = await findTreeTable(args[0]!, index, {
         ...(await backupOptions(invocation, args[0]!)),
-        onVerbose
+        onVerbose,
+        beside
       })
       const isNeeded = values.scan === 'now' || (values.scan === 'auto' && values.transport === 'erofs')
       if (filesystem.table === undefined && isNeeded) await scan(invocation.signal)

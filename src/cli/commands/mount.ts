@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { type Backup, backupKind, openBackup } from '../../archive/open-backup.ts'
+import { fetchTableBeside } from '../../archive/tree-tables.ts'
 import { OptionError } from '../../errors.ts'
 import {
   backgroundParent,
@@ -117,13 +118,16 @@ async function serve(invocation: Mounting, onReady?: () => Promise<void>): Promi
     await using filesystem = await SnapshotFilesystem.open(repository)
     return await serveFilesystem(invocation, { filesystem, problems, onReady })
   }
+  const what = values.what ?? (index === '-' ? 'blob' : backupKind(index))
+  const opened = await backupOptions(invocation, index)
+  const beside = what === 'tree' ? fetchTableBeside(index, opened) : undefined
   await using backup = await openBackup(index, {
-    ...(await backupOptions(invocation, index)),
-    what: values.what ?? (index === '-' ? 'blob' : backupKind(index)),
+    ...opened,
+    what,
     wrapSource: (source) => reportingFailures(source, problems)
   })
   const filesystem = await filesystemOf(backup, index, values.name)
-  const tables = filesystem instanceof TreeFilesystem ? treeTableFor(backup, filesystem, invocation) : undefined
+  const tables = filesystem instanceof TreeFilesystem ? treeTableFor(backup, filesystem, invocation, beside) : undefined
   await tables?.find()
   return await serveFilesystem(invocation, { filesystem, problems, onReady, tables })
 }
