@@ -14,6 +14,7 @@ import {
 import { LocalStore } from '../../src/stores/local.ts'
 import { bytesOf, fixture, join as together } from '../support/bytes.ts'
 import { chunkIdOf } from '../support/chunks.ts'
+import { until } from '../support/controlled-store.ts'
 import { directoryFor } from '../support/directory.ts'
 
 const encode = (text: string) => new TextEncoder().encode(text)
@@ -115,6 +116,7 @@ test('a probe says which chunk is missing, and leaves it at that', async (t) => 
   if (whole.table === undefined) return t.fail()
   await new LocalStore(directory).remove(whole.table.chunkAt(0).id)
   await using damaged = await open()
+  await until(() => notices.length > 0)
   t.is(notices.length, 1)
   t.true(notices[0]!.includes(whole.table.chunkAt(0).id))
   t.is(damaged.kind, 'blob')
