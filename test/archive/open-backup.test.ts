@@ -15,7 +15,7 @@ import { LocalStore } from '../../src/stores/local.ts'
 import { bytesOf, fixture, join as together } from '../support/bytes.ts'
 import { chunkIdOf } from '../support/chunks.ts'
 import { until } from '../support/controlled-store.ts'
-import { directoryFor } from '../support/directory.ts'
+import { scratch } from '../support/scratch.ts'
 
 const encode = (text: string) => new TextEncoder().encode(text)
 
@@ -52,7 +52,7 @@ test('an index may come from standard input, when it is said what it is', async 
 })
 
 test('without a store, the one beside the index is used', async (t) => {
-  const directory = await directoryFor(t)
+  const directory = await scratch(t)
   await cp(fixture('misc/empty-dir.caidx'), join(directory, 'a.caidx'))
   await cp(fixture('misc/empty-dir.castr'), join(directory, 'default.castr'), { recursive: true })
   await using backup = await openBackup(join(directory, 'a.caidx'))
@@ -70,7 +70,7 @@ test('what is opened is told by its extension, also in a URL', (t) => {
 })
 
 test('what is wrong is found out at once', async (t) => {
-  const directory = await directoryFor(t)
+  const directory = await scratch(t)
   const index = fixture('tree/tree.caidx')
   const stores = [fixture('tree/zstd.castr')]
   await t.throwsAsync(openBackup(join(directory, 'absent.caidx'), { stores }), { instanceOf: IndexMissingError })
@@ -91,7 +91,7 @@ test('what is wrong is found out at once', async (t) => {
 })
 
 test('an index whose feature flags are not those of its archive is refused', async (t) => {
-  const path = join(await directoryFor(t), 'other.caidx')
+  const path = join(await scratch(t), 'other.caidx')
   const bytes = await bytesOf('tree/tree.caidx')
   bytes[16 + 1] = bytes[16 + 1]! ^ 0x02
   await writeFile(path, bytes)
@@ -102,7 +102,7 @@ test('an index whose feature flags are not those of its archive is refused', asy
 })
 
 test('a probe says which chunk is missing, and leaves it at that', async (t) => {
-  const directory = join(await directoryFor(t), 'store')
+  const directory = join(await scratch(t), 'store')
   await cp(fixture('blob/zstd.castr'), directory, { recursive: true })
   const notices: string[] = []
   const open = () =>

@@ -1,6 +1,6 @@
 // Measures our commands against the peers on PATH, in turn, and prints medians and ratios.
 //
-//     npm run bench -- [--tree /usr/share] [--runs 3] [--only WORD] [--json FILE] [--svg FILE] [--work DIR]
+//     npm run bench -- [--tree /usr/share] [--runs 3] [--only WORD]… [--json FILE] [--svg FILE] [--work DIR]
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
@@ -22,7 +22,7 @@ const { values } = parseArgs({
   options: {
     tree: { type: 'string', default: '/usr/share' },
     runs: { type: 'string', default: '3' },
-    only: { type: 'string', default: '' },
+    only: { type: 'string', multiple: true, default: [''] },
     json: { type: 'string' },
     svg: { type: 'string' },
     work: { type: 'string' }
@@ -35,7 +35,7 @@ console.log(
 try {
   const results: Result[] = []
   for (const one of cases(await prepare(values.tree, work))) {
-    if (!one.name.includes(values.only)) continue
+    if (!values.only.some((word) => one.name.includes(word))) continue
     const result = await measured(one, Number(values.runs))
     results.push(result)
     print(result)

@@ -5,7 +5,7 @@ import { decodeStored, verifyStored } from '../../src/chunks/decode-stored.ts'
 import { ChunkCorruptError, ChunkMissingError } from '../../src/errors.ts'
 import { native } from '../../src/native/binding.ts'
 import { expected, lcg } from '../support/chunks.ts'
-import { directoryFor } from '../support/directory.ts'
+import { scratch } from '../support/scratch.ts'
 
 const plain = lcg(1, 5000)
 const chunk = expected(plain)
@@ -59,7 +59,7 @@ test('damage of every kind is damage, with the reason', async (t) => {
 })
 
 test('of files, what is absent is missing, and a symlink counts as absent', async (t) => {
-  const directory = await directoryFor(t)
+  const directory = await scratch(t)
   const read = (name: string) => decodeStored({ path: join(directory, name), suffix: '.cacnk' }, chunk, 'there')
   await t.throwsAsync(read('absent'), { instanceOf: ChunkMissingError })
   await writeFile(join(directory, 'file'), plain)

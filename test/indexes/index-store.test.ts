@@ -6,12 +6,12 @@ import { encodeIndex } from '../../src/formats/index-file.ts'
 import { isListableIndexStore, isWritableIndexStore } from '../../src/indexes/index-store.ts'
 import { openIndexStore, placeOfIndex } from '../../src/indexes/open-index-store.ts'
 import { lcg, tableOf } from '../support/chunks.ts'
-import { directoryFor } from '../support/directory.ts'
+import { scratch } from '../support/scratch.ts'
 
 const sample = encodeIndex(tableOf([lcg(1, 100)]))
 
 test('a directory keeps index files by name', async (t) => {
-  const directory = await directoryFor(t)
+  const directory = await scratch(t)
   await using store = await openIndexStore(directory)
   if (!isWritableIndexStore(store) || !isListableIndexStore(store)) return t.fail()
   t.false(await store.has('a.caibx'))
@@ -29,7 +29,7 @@ test('a directory keeps index files by name', async (t) => {
 })
 
 test('no name leads out of the place', async (t) => {
-  const directory = await directoryFor(t)
+  const directory = await scratch(t)
   await writeFile(join(directory, 'outside.caibx'), sample)
   await mkdir(join(directory, 'inside'))
   await using store = await openIndexStore(join(directory, 'inside'))
@@ -40,7 +40,7 @@ test('no name leads out of the place', async (t) => {
 })
 
 test('a place that is not there is refused', async (t) => {
-  const directory = await directoryFor(t)
+  const directory = await scratch(t)
   await t.throwsAsync(openIndexStore(join(directory, 'absent')), { instanceOf: StoreInvalidError })
   await t.throwsAsync(openIndexStore('gopher://x/y'), { instanceOf: LocationError })
 })

@@ -9,7 +9,7 @@ import { decodeIndex, encodeIndex } from '../../src/formats/index-file.ts'
 import { openIndex, saveIndex } from '../../src/indexes/open-index.ts'
 import { bytesOf, fixture, join as together } from '../support/bytes.ts'
 import { lcg, tableOf } from '../support/chunks.ts'
-import { directoryFor } from '../support/directory.ts'
+import { scratch } from '../support/scratch.ts'
 import { needing } from '../support/needs.ts'
 
 const sample = () => encodeIndex(tableOf([1, 2, 3].map((seed) => lcg(seed, 100 * seed))))
@@ -26,7 +26,7 @@ test('every index among the fixtures is what the decoder says of its bytes', asy
 })
 
 test('a damaged index is refused where the decoder refuses it', async (t) => {
-  const directory = await directoryFor(t)
+  const directory = await scratch(t)
   const good = sample()
   const path = join(directory, 'damaged.caibx')
   const damages = [0, 8, 20, 30, 60, 64, 71, 104, 112, 150, good.length - 40, good.length - 20, good.length - 1]
@@ -46,7 +46,7 @@ test('a damaged index is refused where the decoder refuses it', async (t) => {
 })
 
 test('every truncation is refused, from a file and from a pipe', async (t) => {
-  const path = join(await directoryFor(t), 'short.caibx')
+  const path = join(await scratch(t), 'short.caibx')
   const good = sample()
   for (let length = 0; length < good.length; length += 1) {
     await writeFile(path, good.subarray(0, length))
@@ -57,7 +57,7 @@ test('every truncation is refused, from a file and from a pipe', async (t) => {
 })
 
 test('what is not there, or no file, is named', async (t) => {
-  const directory = await directoryFor(t)
+  const directory = await scratch(t)
   const absent = join(directory, 'absent.caibx')
   t.is((await t.throwsAsync(openIndex(absent), { instanceOf: IndexMissingError }))!.location, absent)
   t.like(await t.throwsAsync(openIndex(directory), { instanceOf: FileError }), { errno: 'EISDIR' })
@@ -91,7 +91,7 @@ test('an index that claims rows nobody wrote is refused before they are read (it
   const error = await t.throwsAsync(openIndex('-', { stdin: Readable.from(endless(), { objectMode: false }) }))
   t.like(error, { offset: 64 })
 
-  const path = join(await directoryFor(t), 'sparse.caibx')
+  const path = join(await scratch(t), 'sparse.caibx')
   const size = 104 + 40 * 50_000_000
   const tail = good.slice(-40)
   new DataView(tail.buffer).setBigUint64(24, BigInt(size - 48), true)
@@ -116,7 +116,7 @@ test('who waits for standard input may leave', async (t) => {
 })
 
 test('a large index is opened without holding up the main thread', async (t) => {
-  const path = join(await directoryFor(t), 'large.caibx')
+  const path = join(await scratch(t), 'large.caibx')
   const count = 300_000
   const rows = new Uint8Array(count * 40)
   const view = new DataView(rows.buffer)
@@ -130,7 +130,7 @@ test('a large index is opened without holding up the main thread', async (t) => 
 })
 
 test('a saved index is there whole, replaces the old one, and leaves nothing beside it', async (t) => {
-  const directory = await directoryFor(t)
+  const directory = await scratch(t)
   const path = join(directory, 'a.caibx')
   await saveIndex(path, encodeIndex(tableOf([])))
   await saveIndex(path, sample())
@@ -141,7 +141,7 @@ test('a saved index is there whole, replaces the old one, and leaves nothing bes
 test.serial('an index is no more readable than what it was made from', async (t) => {
   const mask = process.umask(0o022)
   t.teardown(() => process.umask(mask))
-  const directory = await directoryFor(t)
+  const directory = await scratch(t)
   for (const [mode, wanted] of [
     [0o100600, 0o600],
     [0o100755, 0o644],
@@ -155,7 +155,7 @@ test.serial('an index is no more readable than what it was made from', async (t)
 })
 
 test('a save that is left or that fails leaves the old index and nothing beside it', async (t) => {
-  const directory = await directoryFor(t)
+  const directory = await scratch(t)
   const path = join(directory, 'a.caibx')
   await saveIndex(path, sample())
   const abort = new AbortController()
@@ -171,13 +171,13 @@ test('a save that is left or that fails leaves the old index and nothing beside 
 })
 
 test('an index with the longest name there is can be saved', async (t) => {
-  const path = join(await directoryFor(t), `${'n'.repeat(249)}.caibx`)
+  const path = join(await scratch(t), `${'n'.repeat(249)}.caibx`)
   await saveIndex(path, sample())
   t.is((await openIndex(path)).count, 3)
 })
 
 needing(test, 'mkfifo')('an index goes through a fifo both ways, and the fifo stays', async (t) => {
-  const path = join(await directoryFor(t), 'fifo')
+  const path = join(await scratch(t), 'fifo')
   await promisify(execFile)('mkfifo', [path])
   const [table] = await Promise.all([openIndex(path), saveIndex(path, sample())])
   t.is(table.count, 3)
@@ -193,7 +193,7 @@ test('an index goes to standard output whole', async (t) => {
 })
 
 test('an index is read through a symlink', async (t) => {
-  const directory = await directoryFor(t)
+  const directory = await scratch(t)
   await saveIndex(join(directory, 'a.caibx'), sample())
   await symlink('a.caibx', join(directory, 'latest.caibx'))
   t.is((await openIndex(join(directory, 'latest.caibx'))).count, 3)

@@ -5,11 +5,11 @@ import { FileError, SourceChangedError } from '../../src/errors.ts'
 import { FileReader } from '../../src/reader/file-reader.ts'
 import { join } from '../support/bytes.ts'
 import { lcg } from '../support/chunks.ts'
-import { directoryFor } from '../support/directory.ts'
+import { scratch } from '../support/scratch.ts'
 
 test('reads any part of a file, and streams it', async (t) => {
   const bytes = lcg(1, 3_000_000)
-  const path = joinPath(await directoryFor(t), 'file')
+  const path = joinPath(await scratch(t), 'file')
   await writeFile(path, bytes)
   await using reader = await FileReader.open(path)
   t.is(reader.size, bytes.length)
@@ -32,14 +32,14 @@ test('reads any part of a file, and streams it', async (t) => {
 })
 
 test('what is no regular file is refused by name', async (t) => {
-  const directory = await directoryFor(t)
+  const directory = await scratch(t)
   await mkdir(joinPath(directory, 'sub'))
   t.like(await t.throwsAsync(FileReader.open(joinPath(directory, 'absent'))), { errno: 'ENOENT' })
   await t.throwsAsync(FileReader.open(joinPath(directory, 'sub')), { instanceOf: FileError })
 })
 
 test('a file that was cut short meanwhile is told, not taken for its end', async (t) => {
-  const path = joinPath(await directoryFor(t), 'file')
+  const path = joinPath(await scratch(t), 'file')
   await writeFile(path, lcg(1, 1000))
   await using reader = await FileReader.open(path)
   await truncate(path, 500)
@@ -47,7 +47,7 @@ test('a file that was cut short meanwhile is told, not taken for its end', async
 })
 
 test('a stream may be left in the middle', async (t) => {
-  const path = joinPath(await directoryFor(t), 'file')
+  const path = joinPath(await scratch(t), 'file')
   await writeFile(path, lcg(1, 3_000_000))
   await using reader = await FileReader.open(path)
   for await (const piece of reader.stream()) {
@@ -57,7 +57,7 @@ test('a stream may be left in the middle', async (t) => {
 })
 
 test('a reader that has left is told its own reason', async (t) => {
-  const path = joinPath(await directoryFor(t), 'file')
+  const path = joinPath(await scratch(t), 'file')
   await writeFile(path, 'x')
   await using reader = await FileReader.open(path)
   const reason = new Error('left')

@@ -10,7 +10,7 @@ import { openWritableStore } from '../../src/stores/open-store.ts'
 import { chunkIdOf, lcg } from '../support/chunks.ts'
 import { ControlledStore, until } from '../support/controlled-store.ts'
 import { servedBy } from '../support/http-server.ts'
-import { directoryFor } from '../support/directory.ts'
+import { scratch } from '../support/scratch.ts'
 import type { Declare } from '../support/needs.ts'
 import { behavesLikeAWritableStore } from '../stores/contract.ts'
 import { put, rawly, serving } from './served.ts'
@@ -21,7 +21,7 @@ const stored = await native.compressChunk(plain, 'zstd')
 const other = lcg(2, 100)
 
 async function localStore(t: ExecutionContext, options = {}): Promise<LocalStore> {
-  const store = await LocalStore.create(join(await realpath(await directoryFor(t)), 'store'), options)
+  const store = await LocalStore.create(join(await realpath(await scratch(t)), 'store'), options)
   await store.put(id, store.compressed ? stored : plain)
   return store
 }
@@ -40,7 +40,7 @@ for (const [kind, kept, uncompressed] of [
   const decodes = !kept && uncompressed
   const declare: Declare = (title, body) => (decodes && title.includes('is corrupt')) || test(`${kind}: ${title}`, body)
   behavesLikeAWritableStore(declare, async (t, chunks) => {
-    const store = await LocalStore.create(join(await directoryFor(t), 'store'), { uncompressed: kept })
+    const store = await LocalStore.create(join(await scratch(t), 'store'), { uncompressed: kept })
     for (const [name, bytes] of chunks) {
       const path = join(store.directory, chunkPath(name, kept ? '' : '.cacnk'))
       await mkdir(dirname(path), { recursive: true })

@@ -6,13 +6,13 @@ import { LocalIndexStore } from '../../src/indexes/local-index-store.ts'
 import { openIndex } from '../../src/indexes/open-index.ts'
 import { byteRange } from '../../src/serve/byte-range.ts'
 import { bytesOf } from '../support/bytes.ts'
-import { directoryFor } from '../support/directory.ts'
+import { scratch } from '../support/scratch.ts'
 import { put, rawly, serving } from './served.ts'
 
 const index = await bytesOf('blob/zero-runs.caibx')
 
 async function directory(t: ExecutionContext): Promise<string> {
-  const path = await directoryFor(t)
+  const path = await scratch(t)
   await writeFile(join(path, 'one.caibx'), index)
   await writeFile(join(path, 'with blank.caibx'), index)
   return path

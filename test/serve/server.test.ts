@@ -12,7 +12,7 @@ import { bytesOf, fixture } from '../support/bytes.ts'
 import { chunkIdOf, lcg } from '../support/chunks.ts'
 import { ControlledStore, until } from '../support/controlled-store.ts'
 import { makeCertificates } from '../interop/servers/certificates.ts'
-import { directoryFor } from '../support/directory.ts'
+import { scratch } from '../support/scratch.ts'
 import { needing } from '../support/needs.ts'
 import { connected, rawly, serving } from './served.ts'
 
@@ -141,7 +141,7 @@ test('a client that was refused and does not hang up is hung up on; it used to k
 needing(test, 'openssl')(
   'authorities without any certificate in them are refused; the server used to start, and let nobody in',
   async (t) => {
-    const directory = await directoryFor(t)
+    const directory = await scratch(t)
     const { serverKey: key, serverCert: cert } = await makeCertificates(directory)
     const clientCa = join(directory, 'junk.pem')
     await writeFile(clientCa, 'junk')

@@ -5,13 +5,13 @@ import { chunkPath, type ChunkId } from '../../src/formats/chunk-id.ts'
 import { BoundedCache } from '../../src/stores/bounded-cache.ts'
 import { LocalStore } from '../../src/stores/local.ts'
 import { chunkIdOf, lcg } from '../support/chunks.ts'
-import { directoryFor } from '../support/directory.ts'
+import { scratch } from '../support/scratch.ts'
 import { behavesLikeAWritableStore, read, storedFor } from './contract.ts'
 
 const KIB = 1024
 
 async function cacheOf(t: ExecutionContext, limit: number, chunks: ReadonlyMap<ChunkId, Uint8Array> = new Map()) {
-  const store = await LocalStore.create(join(await directoryFor(t), 'cache'), { uncompressed: true })
+  const store = await LocalStore.create(join(await scratch(t), 'cache'), { uncompressed: true })
   for (const [id, bytes] of chunks) {
     const path = join(store.directory, chunkPath(id, ''))
     await mkdir(dirname(path), { recursive: true })

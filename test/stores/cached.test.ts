@@ -8,7 +8,7 @@ import { LocalStore } from '../../src/stores/local.ts'
 import { MemoryStore } from '../../src/stores/memory.ts'
 import { chunkIdOf, lcg } from '../support/chunks.ts'
 import { CountingStore } from '../support/counting-store.ts'
-import { directoryFor } from '../support/directory.ts'
+import { scratch } from '../support/scratch.ts'
 import { about, behavesLikeAStore, read } from './contract.ts'
 
 const plain = lcg(1, 5000)
@@ -78,7 +78,7 @@ test('a cache that can neither be read nor written is said once, and fails no re
 })
 
 test('closing waits for what is being kept', async (t) => {
-  const directory = join(await directoryFor(t), 'cache')
+  const directory = join(await scratch(t), 'cache')
   const cache = await LocalStore.create(directory)
   const store = cached(new MemoryStore([[id, plain]]), cache)
   await read(store, id)
@@ -87,7 +87,7 @@ test('closing waits for what is being kept', async (t) => {
 })
 
 test('a cache whose directory is gone is made again or passed over', async (t) => {
-  const directory = join(await directoryFor(t), 'cache')
+  const directory = join(await scratch(t), 'cache')
   await mkdir(directory)
   await chmod(directory, 0o755)
   const cache = await LocalStore.open(directory)

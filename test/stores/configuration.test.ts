@@ -4,10 +4,10 @@ import test, { type ExecutionContext } from 'ava'
 import { FileError, OptionError } from '../../src/errors.ts'
 import { readConfiguration } from '../../src/stores/configuration.ts'
 import { readStoreFile } from '../../src/stores/store-file.ts'
-import { directoryFor } from '../support/directory.ts'
+import { scratch } from '../support/scratch.ts'
 
 async function written(t: ExecutionContext, value: unknown): Promise<string> {
-  const path = join(await directoryFor(t), 'config.json')
+  const path = join(await scratch(t), 'config.json')
   await writeFile(path, typeof value === 'string' ? value : JSON.stringify(value))
   return path
 }
@@ -128,7 +128,7 @@ test('encrypted stores are refused, since nothing would be encrypted', async (t)
 })
 
 test('a configuration that was asked for must be there', async (t) => {
-  const path = join(await directoryFor(t), 'absent.json')
+  const path = join(await scratch(t), 'absent.json')
   await t.throwsAsync(readConfiguration(path), { instanceOf: FileError, message: /absent\.json/ })
 })
 

@@ -6,7 +6,7 @@ import { chunkPath, type ChunkId } from '../../src/formats/chunk-id.ts'
 import { native } from '../../src/native/binding.ts'
 import { LocalStore, type LocalStoreOptions } from '../../src/stores/local.ts'
 import { chunkIdOf, lcg } from '../support/chunks.ts'
-import { directoryFor } from '../support/directory.ts'
+import { scratch } from '../support/scratch.ts'
 import { behavesLikeAPrunableStore, read } from './contract.ts'
 
 const plain = lcg(1, 5000)
@@ -18,7 +18,7 @@ async function place(path: string, bytes: Uint8Array | string): Promise<void> {
 }
 
 async function holding(t: ExecutionContext, chunks: ReadonlyMap<ChunkId, Uint8Array>, options?: LocalStoreOptions) {
-  const store = await LocalStore.create(join(await directoryFor(t), 'store'), options)
+  const store = await LocalStore.create(join(await scratch(t), 'store'), options)
   for (const [name, bytes] of chunks) {
     const stored = store.compressed ? await native.compressChunk(bytes, 'zstd') : bytes
     await place(join(store.directory, chunkPath(name, store.compressed ? '.cacnk' : '')), stored)
@@ -133,7 +133,7 @@ test('removing takes both forms, and the directory with the last chunk', async (
 })
 
 test('a path that cannot be a store is refused when it is opened, with the reason', async (t) => {
-  const directory = await directoryFor(t)
+  const directory = await scratch(t)
   await writeFile(join(directory, 'file'), '')
   const invalid = { instanceOf: StoreInvalidError }
   t.regex((await t.throwsAsync(LocalStore.open(join(directory, 'absent')), invalid))!.message, /absent does not exist/)

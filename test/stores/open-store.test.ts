@@ -5,14 +5,14 @@ import { LocationError, OptionError, StoreInvalidError } from '../../src/errors.
 import { openStore, openStores, openWritableStore } from '../../src/stores/open-store.ts'
 import { isPrunable } from '../../src/stores/store.ts'
 import { chunkIdOf, lcg } from '../support/chunks.ts'
-import { directoryFor } from '../support/directory.ts'
+import { scratch } from '../support/scratch.ts'
 import { read, storedFor } from './contract.ts'
 
 const plain = lcg(1, 5000)
 const id = chunkIdOf(plain)
 
 test('a path opens the directory there', async (t) => {
-  const directory = join(await directoryFor(t), 'store')
+  const directory = join(await scratch(t), 'store')
   await using writable = await openWritableStore(directory)
   t.true(isPrunable(writable))
   await writable.put(id, await storedFor(writable, plain))
@@ -22,7 +22,7 @@ test('a path opens the directory there', async (t) => {
 })
 
 test('several stores are asked in turn', async (t) => {
-  const directory = await directoryFor(t)
+  const directory = await scratch(t)
   await using first = await openWritableStore(join(directory, 'first'))
   await using second = await openWritableStore(join(directory, 'second'))
   await second.put(id, await storedFor(second, plain))
@@ -31,7 +31,7 @@ test('several stores are asked in turn', async (t) => {
 })
 
 test('an unknown scheme is refused by name before anything is touched', async (t) => {
-  const directory = await directoryFor(t)
+  const directory = await scratch(t)
   const error = await t.throwsAsync(openStores({ stores: [join(directory, 'absent'), 'gopher://x/'] }), {
     instanceOf: LocationError
   })
@@ -39,7 +39,7 @@ test('an unknown scheme is refused by name before anything is touched', async (t
 })
 
 test('a directory that is not there is refused', async (t) => {
-  const directory = await directoryFor(t)
+  const directory = await scratch(t)
   await t.throwsAsync(openStore(join(directory, 'absent')), { instanceOf: StoreInvalidError })
   await writeFile(join(directory, 'file'), '')
   await t.throwsAsync(openStores({ stores: [directory, join(directory, 'file')] }), { instanceOf: StoreInvalidError })
@@ -50,7 +50,7 @@ test('a group of stores cannot be written to', async (t) => {
 })
 
 test('what configuration says of a location counts unless an option says otherwise', async (t) => {
-  const directory = await directoryFor(t)
+  const directory = await scratch(t)
   const configured = () => ({ uncompressed: true })
   await using plainStore = await openWritableStore(directory, { configured })
   t.false(plainStore.compressed)
@@ -59,7 +59,7 @@ test('what configuration says of a location counts unless an option says otherwi
 })
 
 test('what was read through a cache is in the cache', async (t) => {
-  const directory = await directoryFor(t)
+  const directory = await scratch(t)
   const [origin, cache] = [join(directory, 'origin'), join(directory, 'cache')]
   await using writable = await openWritableStore(origin)
   await writable.put(id, await storedFor(writable, plain))
@@ -71,7 +71,7 @@ test('what was read through a cache is in the cache', async (t) => {
 })
 
 test('a cache may be limited only where it is a directory', async (t) => {
-  const directory = await directoryFor(t)
+  const directory = await scratch(t)
   const stores = [directory]
   await t.throwsAsync(openStores({ stores, cache: 'http://127.0.0.1:9/', cacheLimit: 1000 }), {
     instanceOf: OptionError
