@@ -26,17 +26,19 @@ constexpr std::size_t kExcludeFileLimit = 1 << 20;
 struct Row {
   std::uint32_t name, name_length;
   std::uint32_t mode, uid, gid;
+  // From here to `device`: what is another when a file's content is.
   std::uint32_t size[2];
   std::uint32_t seconds[2], nanoseconds;
+  std::uint32_t changed_seconds[2], changed_nanoseconds;
+  std::uint32_t inode[2], device[2];
   std::uint32_t major, minor;
   std::uint32_t attributes, fat, project;
   std::uint32_t bits;
   std::uint32_t target, target_length;
   std::uint32_t xattrs, xattrs_length;
-  std::uint32_t inode[2];
-  std::uint32_t reserved[2];
+  std::uint32_t reserved;
 };
-static_assert(sizeof(Row) == 96);
+static_assert(sizeof(Row) == 112);
 
 enum RowBits : std::uint32_t {
   kOtherMount = 1 << 0,
@@ -204,6 +206,10 @@ class Scanner {
     row.xattrs_length = static_cast<std::uint32_t>(node.xattrs.size());
     if (row.xattrs_length != 0) row.xattrs = keep(node.xattrs.data(), node.xattrs.size());
     split(stat.stx_ino, row.inode);
+    row.device[0] = stat.stx_dev_major;
+    row.device[1] = stat.stx_dev_minor;
+    split(static_cast<std::uint64_t>(stat.stx_ctime.tv_sec), row.changed_seconds);
+    row.changed_nanoseconds = stat.stx_ctime.tv_nsec;
     rows_.push_back(row);
   }
 

@@ -20,7 +20,7 @@ struct NodeFailure {
  * A directory read in one go: itself, then its children in byte order of their names. Children that are directories
  * say no more than name and type, because they are asked themselves when they are scanned.
  *
- * Packed in 32-bit words: 4 of a header (rows, .caexclude offset, its length, bits), 24 a row (see `Row` in
+ * Packed in 32-bit words: 4 of a header (rows, .caexclude offset, its length, bits), 28 a row (see `Row` in
  * files_scan.cc), then bytes that the rows point into.
  */
 struct Scan {

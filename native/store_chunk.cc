@@ -111,30 +111,77 @@ std::string idText(const Digest& id) {
   return text;
 }
 
-Failure storeChunk(const LocalTarget& target, const Digest& id, Bytes plain, Scratch& scratch, std::size_t& took) {
-  took = 0;
-  const std::string text = idText(id);
-  const std::string directory = target.directory + "/" + text.substr(0, 4);
-  const std::string base = directory + "/" + text;
-  bool found = false;
-  Failure failure = look(base, found);
-  if (!failure && !found) failure = look(base + target.suffix, found);
-  if (failure || found) return failure;
+namespace {
 
-  Bytes stored = plain;
-  ChunkRef compressed;
-  if (target.compression) {
-    failure = compress(plain, *target.compression, scratch, compressed);
-    if (failure) return failure;
-    stored = compressed->bytes();
-  }
-  TemporaryFile file(directory, target.compression ? base + target.suffix : base);
+/** Where a chunk lies in a store: its directory, and its name there without the suffix. */
+struct Place {
+  Place(const LocalTarget& target, const Digest& id)
+      : directory(target.directory + "/" + idText(id).substr(0, 4)), base(directory + "/" + idText(id)) {}
+  const std::string directory;
+  const std::string base;
+};
+
+Failure isThere(const LocalTarget& target, const Place& place, bool& found) {
+  found = false;
+  Failure failure = look(place.base, found);
+  return failure || found ? failure : look(place.base + target.suffix, found);
+}
+
+Failure put(const LocalTarget& target, const Place& place, Bytes stored, std::size_t& took) {
+  TemporaryFile file(place.directory, target.compression ? place.base + target.suffix : place.base);
   bool fresh = false;
-  failure = file.create(target.directory, base);
+  Failure failure = file.create(target.directory, place.base);
   if (!failure) failure = file.write(stored);
   if (!failure) failure = file.publish(fresh);
   if (fresh) took = stored.size();
   return failure;
+}
+
+}  // namespace
+
+Failure storeChunk(const LocalTarget& target, const Digest& id, Bytes plain, Scratch& scratch, std::size_t& took) {
+  took = 0;
+  const Place place(target, id);
+  bool found = false;
+  Failure failure = isThere(target, place, found);
+  if (failure || found) return failure;
+  if (!target.compression) return put(target, place, plain, took);
+  ChunkRef compressed;
+  failure = compress(plain, *target.compression, scratch, compressed);
+  return failure ? failure : put(target, place, compressed->bytes(), took);
+}
+
+Failure placeStored(const LocalTarget& target, const Digest& id, Bytes stored, std::size_t& took) {
+  took = 0;
+  const Place place(target, id);
+  bool found = false;
+  Failure failure = isThere(target, place, found);
+  return failure || found ? failure : put(target, place, stored, took);
+}
+
+void TouchJob::prepare(Scratch&) {
+  for (std::size_t at = 0; at < ids.size() && !failure; at += sizeof(Digest)) {
+    Digest id;
+    std::memcpy(id.data(), ids.data() + at, sizeof id);
+    failure = touch(Place(*target, id).base, modified[at / sizeof id]);
+  }
+}
+
+Failure TouchJob::touch(const std::string& base, double& milliseconds) {
+  milliseconds = -1;
+  for (const std::string& path : {base + target->suffix, base}) {
+    struct stat about;
+    if (::lstat(path.c_str(), &about) != 0) {
+      if (errno == ENOENT || errno == ENOTDIR) continue;
+      return Failure::System(errno, "lstat", path);
+    }
+    if (!S_ISREG(about.st_mode) || about.st_size == 0) continue;
+    milliseconds = double(about.st_mtim.tv_sec) * 1e3 + double(about.st_mtim.tv_nsec / 1'000'000);
+    if (milliseconds >= before) return {};
+    if (::utimensat(AT_FDCWD, path.c_str(), nullptr, AT_SYMLINK_NOFOLLOW) == 0) return {};
+    return Failure::System(errno, "utimensat", path);
+  }
+  return {};
 }
 
 void StoreJob::prepare(Scratch&) {

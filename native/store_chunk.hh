@@ -28,6 +28,28 @@ std::string idText(const Digest& id);
  */
 Failure storeChunk(const LocalTarget& target, const Digest& id, Bytes plain, Scratch& scratch, std::size_t& took);
 
+/** The same for bytes that are in the store's form already, and have been checked. */
+Failure placeStored(const LocalTarget& target, const Digest& id, Bytes stored, std::size_t& took);
+
+/** Says when each of these chunks was last used, and has those that were used before some time count as used now. */
+class TouchJob final : public Job {
+ public:
+  /** 32 bytes each. */
+  Bytes ids;
+  std::shared_ptr<const LocalTarget> target;
+  /** Milliseconds since 1970. */
+  double before = 0;
+
+  /** The same of each chunk, as it was; -1 where there is none. */
+  std::vector<double> modified;
+  Failure failure;
+
+  void prepare(Scratch& scratch) override;
+
+ private:
+  Failure touch(const std::string& base, double& milliseconds);
+};
+
 /** Digests one plain chunk and stores it. */
 class StoreJob final : public Job {
  public:

@@ -22,6 +22,9 @@ export interface SourceFile {
 export class Assembly {
   #buffer = allocate()
   #filled = 0
+  #position = 0
+  /** What lies before this is left out. */
+  #wanted = 0
   #jobs: (FillJob & { readonly source: SourceFile })[] = []
   readonly #pending: Promise<Uint8Array>[] = []
 
@@ -34,8 +37,19 @@ export class Assembly {
     return this.#pending.length > 0
   }
 
+  /** Where in the archive the next byte belongs. */
+  get position(): number {
+    return this.#position
+  }
+
+  /** Leaves out what will be added before `position`; returns from where on something is left out. */
+  leaveOutUpTo(position: number): number {
+    this.#wanted = position
+    return Math.min(this.#position, position)
+  }
+
   append(bytes: Uint8Array): void {
-    for (let at = 0; at < bytes.length;) {
+    for (let at = this.#leaveOut(bytes.length); at < bytes.length;) {
       const part = bytes.subarray(at, at + BUFFER_SIZE - this.#filled)
       this.#buffer.set(part, this.#filled)
       this.#advance(part.length)
@@ -43,8 +57,10 @@ export class Assembly {
     }
   }
 
-  /** Leaves room for a file's bytes from `offset` on, at most `length` of them; returns for how many. */
+  /** Leaves room for a file's bytes from `offset` on, at most `length` of them; returns how many that takes care of. */
   appendContent(source: SourceFile, offset: number, length: number): number {
+    const leftOut = this.#leaveOut(length)
+    if (leftOut > 0) return leftOut
     const taken = Math.min(length, BUFFER_SIZE - this.#filled)
     const { name, inodeLow, inodeHigh } = source
     const directory = source.directory.hold().descriptor
@@ -70,8 +86,15 @@ export class Assembly {
     await Promise.allSettled(this.#pending)
   }
 
+  #leaveOut(bytes: number): number {
+    const leftOut = Math.min(bytes, Math.max(0, this.#wanted - this.#position))
+    this.#position += leftOut
+    return leftOut
+  }
+
   #advance(bytes: number): void {
     this.#filled += bytes
+    this.#position += bytes
     if (this.#filled === BUFFER_SIZE) this.#dispatch()
   }
 

@@ -1,25 +1,10 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
-import { ElementWriter } from '../formats/element-writer.ts'
 import { normaliseFeatures, selectFeatures } from '../formats/feature-flags.ts'
-import { GoodbyeBuilder } from '../formats/goodbye.ts'
-import { SCAN_BITS } from '../native/scanned-directory.ts'
 import type { ProgressOptions, ReadOptions } from '../read-options.ts'
-import { Assembly, type SourceFile } from './assembly.ts'
+import { Assembly } from './assembly.ts'
 import { ExcludeRules } from './exclude-rules.ts'
-import { NodeElements } from './node-elements.ts'
-import { OwnerNames } from './owners.ts'
 import type { PackedRows } from './packed-rows.ts'
-import { ScanAhead } from './scan-ahead.ts'
-import { pathOf, type SourceDirectory } from './source-directory.ts'
-
-const DIRECTORY = 0o040000
-const FILE = 0o100000
-const SYMLINK = 0o120000
-const BLOCK = 0o060000
-const CHARACTER = 0o020000
-
-/** Rows written before other work of the main thread gets a turn. */
-const ROWS_A_TURN = 256
+import type { StretchPrints } from './stretch-prints.ts'
+import { TreeWalk, type Stretch } from './tree-walk.ts'
 
 export interface PackOptions extends ReadOptions, ProgressOptions {
   /**
@@ -31,17 +16,8 @@ export interface PackOptions extends ReadOptions, ProgressOptions {
   excludes?: readonly string[] | undefined
   /** Gathers the tree table along the way. */
   rows?: PackedRows | undefined
-}
-
-/** A directory that is being written. */
-interface Open {
-  readonly directory: SourceDirectory
-  /** Where its FILENAME and its ENTRY begin. */
-  readonly start: number
-  readonly entry: number
-  readonly goodbye: GoodbyeBuilder
-  /** Index into `directory.kept` of the next child. */
-  next: number
+  /** Gathers what tells an unchanged tree along the way. */
+  prints?: StretchPrints | undefined
 }
 
 /**
@@ -49,143 +25,75 @@ interface Open {
  * as much is read ahead as keeps the disks busy. Rejects with SourceChangedError where a file shrinks or is replaced
  * meanwhile, with SourceRefusedError where the format has no room for something. Leaving the loop ends the work.
  */
-export async function* packTree(
+export function packTree(
   directory: string | Uint8Array,
-  { features = selectFeatures(), excludes = [], rows, signal, onProgress }: PackOptions = {}
+  options: PackOptions = {}
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  signal?.throwIfAborted()
+  return new TreePacking(directory, options).pieces()
+}
+
+/** The walk over a directory with these options. */
+export function walkOf(
+  directory: string | Uint8Array,
+  { features = selectFeatures(), excludes = [] }: Pick<PackOptions, 'features' | 'excludes'>
+): TreeWalk {
   const root = typeof directory === 'string' ? new Uint8Array(Buffer.from(directory)) : directory
-  const packing = new Packing(root, normaliseFeatures(features), ExcludeRules.of(excludes), rows, signal)
-  try {
-    for await (const bytes of packing.run()) {
-      signal?.throwIfAborted()
-      onProgress?.({ done: packing.written, total: packing.known, bytes: packing.position })
-      yield bytes
-    }
-  } finally {
-    await packing.close()
-  }
+  return new TreeWalk(root, normaliseFeatures(features), ExcludeRules.of(excludes))
 }
 
-/** A file whose content is not laid out to its end yet. */
-interface Content {
-  readonly file: SourceFile
-  readonly size: number
-  offset: number
-}
-
-class Packing {
-  /** Entries written, and entries seen. */
-  written = 0
-  known = 1
-  readonly #owners = new OwnerNames()
-  readonly #scans: ScanAhead
-  readonly #elements: NodeElements
-  readonly #writer = new ElementWriter()
+/** The same stream, of which whoever has it already may leave out a part. */
+export class TreePacking {
+  readonly #directory: string | Uint8Array
+  readonly #options: PackOptions
   readonly #assembly = new Assembly()
-  readonly #rows: PackedRows | undefined
-  readonly #signal: AbortSignal | undefined
-  readonly #open: Open[] = []
-  #content: Content | undefined
 
-  constructor(
-    root: Uint8Array,
-    features: bigint,
-    rules: ExcludeRules,
-    rows: PackedRows | undefined,
-    signal: AbortSignal | undefined
-  ) {
-    this.#scans = new ScanAhead(root, features, this.#owners, rules)
-    this.#elements = new NodeElements(features, this.#owners)
-    this.#rows = rows
-    this.#signal = signal
+  constructor(directory: string | Uint8Array, options: PackOptions = {}) {
+    this.#directory = directory
+    this.#options = options
   }
 
-  /** Bytes of the archive laid out so far. */
-  get position(): number {
-    return this.#writer.position
+  /** Leaves out what comes before `position` and is not laid out yet; returns from where on that is. */
+  leaveOutUpTo(position: number): number {
+    return this.#assembly.leaveOutUpTo(position)
   }
 
-  async *run(): AsyncGenerator<Uint8Array, void, undefined> {
-    await this.#enter(undefined)
-    for (let rows = 1; this.#open.length > 0; rows += 1) {
-      const inside = this.#open.at(-1)!
-      const row = inside.directory.kept[inside.next++]
-      if (row === undefined) this.#leave()
-      else if (inside.directory.scan.typeAt(row) === DIRECTORY) await this.#enter(inside.directory.scan.nameAt(row))
-      else this.#node(inside, row)
-      while (this.#content !== undefined) {
-        this.#fillContent(this.#content)
-        while (this.#assembly.isFull) yield await this.#assembly.take()
-        this.#signal?.throwIfAborted()
+  async *pieces(): AsyncGenerator<Uint8Array, void, undefined> {
+    const { signal, onProgress } = this.#options
+    signal?.throwIfAborted()
+    const walk = walkOf(this.#directory, this.#options)
+    try {
+      for await (const bytes of this.#layOut(walk)) {
+        signal?.throwIfAborted()
+        onProgress?.({ done: walk.written, total: walk.known, bytes: this.#assembly.position })
+        yield bytes
       }
-      while (this.#assembly.isFull) yield await this.#assembly.take()
-      if (rows % ROWS_A_TURN === 0) await nextTurn()
-      this.#signal?.throwIfAborted()
-    }
-    this.#assembly.finish()
-    while (this.#assembly.hasPending) yield await this.#assembly.take()
-  }
-
-  async close(): Promise<void> {
-    await this.#assembly.settle()
-    for (const { directory } of this.#open) directory.release()
-    await this.#scans.close()
-  }
-
-  async #enter(name: Uint8Array | undefined): Promise<void> {
-    const directory = await this.#scans.next()
-    if (directory === undefined) return
-    const start = this.#writer.position
-    if (name !== undefined) this.#writer.write({ kind: 'filename', name })
-    const entry = this.#writer.position
-    this.#open.push({ directory, start, entry, goodbye: new GoodbyeBuilder(), next: 0 })
-    this.#elements.write(this.#writer, directory.scan, 0, () => pathOf(directory))
-    const head = this.#writer.take()
-    this.#rows?.enter(head, start)
-    this.#assembly.append(head)
-    this.known += directory.kept.length
-  }
-
-  #leave(): void {
-    const { directory, goodbye, start, entry } = this.#open.pop()!
-    this.#writer.write({ kind: 'goodbye', table: goodbye.build(this.#writer.position, entry) })
-    this.#assembly.append(this.#writer.take())
-    this.#rows?.leave()
-    this.#open.at(-1)?.goodbye.add(directory.name, start, this.#writer.position)
-    this.written += 1
-    directory.release()
-  }
-
-  #node({ directory, goodbye }: Open, row: number): void {
-    const { scan } = directory
-    const writer = this.#writer
-    const name = scan.nameAt(row)
-    const type = scan.typeAt(row)
-    const start = writer.position
-    writer.write({ kind: 'filename', name })
-    this.#elements.write(writer, scan, row, () => pathOf(directory, name))
-    if (type === SYMLINK) writer.write({ kind: 'symlink', target: scan.targetAt(row) })
-    if (type === BLOCK || type === CHARACTER) {
-      writer.write({ kind: 'device', major: scan.majorAt(row), minor: scan.minorAt(row) })
-    }
-    const size = type !== FILE || (scan.bitsAt(row) & SCAN_BITS.kernelFilesystem) !== 0 ? 0 : scan.sizeAt(row)
-    if (type === FILE) writer.write({ kind: 'payload', size })
-    const head = writer.take()
-    this.#rows?.enter(head, start, { hasPayload: type === FILE })
-    this.#assembly.append(head)
-    writer.pass(size)
-    goodbye.add(name, start, writer.position)
-    this.written += 1
-    if (size > 0) {
-      const file = { directory, name, inodeLow: scan.inodeLowAt(row), inodeHigh: scan.inodeHighAt(row) }
-      this.#content = { file, offset: 0, size }
+    } finally {
+      await this.#assembly.settle()
+      await walk.close()
     }
   }
 
-  /** Continues the file that is under way, up to the end of a buffer. */
-  #fillContent(content: Content): void {
-    content.offset += this.#assembly.appendContent(content.file, content.offset, content.size - content.offset)
-    if (content.offset === content.size) this.#content = undefined
+  async *#layOut(walk: TreeWalk): AsyncGenerator<Uint8Array, void, undefined> {
+    const { rows, prints, signal } = this.#options
+    const assembly = this.#assembly
+    for await (const stretch of walk.run()) {
+      gatherRow(rows, stretch)
+      await prints?.add(stretch)
+      assembly.append(stretch.elements)
+      for (let offset = 0; offset < stretch.size;) {
+        offset += assembly.appendContent(stretch.file!, offset, stretch.size - offset)
+        while (assembly.isFull) yield await assembly.take()
+        signal?.throwIfAborted()
+      }
+      while (assembly.isFull) yield await assembly.take()
+      signal?.throwIfAborted()
+    }
+    assembly.finish()
+    while (assembly.hasPending) yield await assembly.take()
   }
+}
+
+function gatherRow(rows: PackedRows | undefined, { kind, elements, start }: Stretch): void {
+  if (kind === 'end') rows?.leave()
+  else rows?.enter(elements, start, { hasPayload: kind === 'file' })
 }

@@ -9,6 +9,12 @@ export interface ByteSource extends AsyncDisposable {
   fill(target: Uint8Array): Promise<number>
 }
 
+/** A source of which a part can be left out by whoever knows what is in it. */
+export interface SkippableSource extends ByteSource {
+  /** Goes on at `position`, which lies behind all that was filled in. Only while no `fill` is under way. */
+  skipTo(position: number): void
+}
+
 /**
  * A stream of pieces as a source. Disposing leaves the stream, which closes it. With a signal a stream that has nothing
  * to say just now does not hold anybody up: the waiting `fill` rejects with the signal's reason.

@@ -4,6 +4,7 @@ import type { ReadOptions } from '../read-options.ts'
 import { BlockRing, sharedBy } from './blocks.ts'
 import type { ByteSource } from './byte-source.ts'
 import { checkStorable } from './chunk-sizes.ts'
+import type { KnownChunks, KnownRows } from './known-chunks.ts'
 
 /** Plain chunks behind one another in memory. */
 export interface PlainRun {
@@ -17,8 +18,10 @@ export interface ChunkBatch {
   /** Where the first of them begins in the source. */
   readonly start: number
   readonly run: PlainRun
-  /** The block itself: all batches' blocks in order are the source. */
+  /** The block itself: all batches' blocks in order are the source, but for what is known. */
   readonly block: Uint8Array
+  /** The chunks that follow these, where they are known and have not been read. */
+  readonly known: KnownRows | undefined
   /** Hands the memory back. Neither `run` nor `block` may be looked at afterwards. */
   release(): void
 }
@@ -30,6 +33,11 @@ const BLOCK = 4 * 1024 * 1024
 // One is being filled, one cut, one waits with the open end of a chunk; the others are with whoever stores the chunks.
 const BLOCKS = 6
 
+export interface ChunkBatchesOptions extends ReadOptions {
+  /** What is known of the source beforehand, and need not be read. */
+  readonly known?: KnownChunks | undefined
+}
+
 /**
  * Cuts a source as casync does, a block at a time, while the next block is read. Holds a fixed number of blocks: who
  * does not release what it got waits for ever for the next.
@@ -37,13 +45,17 @@ const BLOCKS = 6
 export async function* chunkBatches(
   source: ByteSource,
   sizes: ChunkSizes,
-  { signal }: ReadOptions = {}
+  { known, signal }: ChunkBatchesOptions = {}
 ): AsyncGenerator<ChunkBatch, void, undefined> {
   // A chunk whose end has not come is moved in front of the next block, so that every chunk is one run of memory.
   const room = sizes.max
   const blockSize = Math.max(BLOCK, sizes.max)
   const ring = new BlockRing(BLOCKS, room + blockSize)
-  const chunker = native.createChunker(sizes)
+  let chunker = native.createChunker(sizes)
+  /** Where in the source the chunker began. */
+  let chunkerStart = 0
+  /** Where in the source the block that is cut ends. */
+  let position = 0
   const fill = async () => {
     const block = await ring.take()
     if (block === undefined) throw new Error('nobody reads any more')
@@ -67,16 +79,26 @@ export async function* chunkBatches(
       const letGo = sharedBy(2, () => ring.give(block))
 
       const fresh = block.subarray(room, room + filled)
-      const ends = filled === 0 ? [] : await chunker.push(fresh)
+      position += filled
+      const ends = (filled === 0 ? [] : await chunker.push(fresh)).map((end) => end + chunkerStart)
       const end = last ? chunker.finish() : undefined
-      if (end !== undefined) ends.push(end)
+      if (end !== undefined) ends.push(end + chunkerStart)
+      // The next block is being read already: what is left out must lie behind it.
+      const rows = last ? undefined : known?.after(ends, position + blockSize)
+      if (rows !== undefined) ends.splice(ends.indexOf(rows.start) + 1)
       for (const [i, end] of ends.entries()) checkStorable(end - (ends[i - 1] ?? start))
       const next = ends.at(-1) ?? start
       const run = { bytes: block.subarray(from, from + next - start), ends: ends.map((end) => end - start) }
-      open = block.subarray(from + next - start, room + filled)
+      open = rows === undefined ? block.subarray(from + next - start, room + filled) : block.subarray(0, 0)
       letGoOfOpen = letGo
-      yield { start, run, block: fresh, release: letGo }
+      yield { start, run, block: fresh, known: rows, release: letGo }
       start = next
+      if (rows === undefined) continue
+      ring.give((await reading).block)
+      known!.source.skipTo(rows.end)
+      start = position = chunkerStart = rows.end
+      chunker = native.createChunker(sizes)
+      reading = awaitedLater(fill())
     }
   } finally {
     // The source is closed by its owner once we are gone: nothing may still be reading from it.

@@ -51,7 +51,8 @@ export class DirectoryStorage implements ChunkStorage {
   }
 }
 
-function storeFailure(name: string, error: unknown): unknown {
+/** What the addon's failure to use a directory as a store means. */
+export function storeFailure(name: string, error: unknown): unknown {
   const { code } = error as NodeJS.ErrnoException
   if (code === undefined) return error
   const Failure = code === 'EACCES' || code === 'EPERM' || code === 'EROFS' ? StoreRefusedError : StoreUnavailableError

@@ -7,6 +7,7 @@ import type { ProgressOptions, ReadOptions } from '../read-options.ts'
 import type { ByteSource } from './byte-source.ts'
 import { signalForMany } from '../many-listeners.ts'
 import { chunkBatches, type ChunkBatch, type PlainRun } from './chunk-batches.ts'
+import type { KnownChunks, KnownRows } from './known-chunks.ts'
 
 export interface IndexSourceOptions extends ReadOptions, ProgressOptions {
   featureFlags: bigint
@@ -15,10 +16,15 @@ export interface IndexSourceOptions extends ReadOptions, ProgressOptions {
   expectedSize?: number | undefined
   /** Also work out the digest of the whole. Default: true. */
   digestWhole?: boolean | undefined
+  /** Chunks that the source has as well, and that need not be read; then there is no digest of the whole. */
+  known?: KnownChunks | undefined
 }
 
-/** Does what there is to do with these plain chunks, and resolves to their ids, 32 bytes each, behind one another. */
-export type TakeChunks = (run: PlainRun, options: ReadOptions) => Promise<Uint8Array>
+/**
+ * Does what there is to do with these plain chunks, and resolves to their ids, 32 bytes each, behind one another. The
+ * first begins at `start` in the source.
+ */
+export type TakeChunks = (run: PlainRun, options: ReadOptions, start: number) => Promise<Uint8Array>
 
 /** What became of a source: where its chunks end and what they are. */
 export interface IndexedSource {
@@ -44,7 +50,7 @@ interface Flight {
 export async function indexSource(
   source: ByteSource,
   take: TakeChunks,
-  { featureFlags, sizes, expectedSize, digestWhole = true, signal, onProgress }: IndexSourceOptions
+  { featureFlags, sizes, expectedSize, digestWhole = true, known, signal, onProgress }: IndexSourceOptions
 ): Promise<IndexedSource> {
   const builder = new IndexBuilder({ featureFlags, chunkSize: sizes })
   const whole = digestWhole ? native.createDigest(digestOf(featureFlags)) : undefined
@@ -57,12 +63,15 @@ export async function indexSource(
     for (const [i, end] of batch.run.ends.entries()) {
       builder.append(batch.start + end, bytes.subarray(i * 32, i * 32 + 32))
     }
+    if (batch.known !== undefined) appendKnown(builder, batch.known)
     onProgress?.({ done: builder.count, total: expectedCount(builder, expectedSize), bytes: builder.size })
   }
 
   try {
-    for await (const batch of chunkBatches(source, sizes, { signal })) {
-      const ids = together(take(batch.run, { signal: stop }), whole?.update(batch.block)).finally(batch.release)
+    for await (const batch of chunkBatches(source, sizes, { known, signal })) {
+      const ids = together(take(batch.run, { signal: stop }, batch.start), whole?.update(batch.block)).finally(
+        batch.release
+      )
       ids.catch(() => {})
       flying.push({ batch, ids })
       if (flying.length === FLYING) await land()
@@ -73,6 +82,10 @@ export async function indexSource(
   } finally {
     await Promise.allSettled(flying.map(({ ids }) => ids))
   }
+}
+
+function appendKnown(builder: IndexBuilder, { table, first, last, moved }: KnownRows): void {
+  for (let i = first; i < last; i += 1) builder.append(table.endAt(i) + moved, table.idAt(i))
 }
 
 /** The first value, once both are settled: neither still looks at the bytes. */

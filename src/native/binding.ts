@@ -169,6 +169,27 @@ export interface Native {
    */
   storeChunks(chunks: NativeChunks, store: NativeStore, control?: NativeControl): Promise<NativeStored>
 
+  /**
+   * Decodes and checks stored chunks and puts those that are new into a local store, in its form: as they are where
+   * that is theirs. Resolves to what each took there, 0 where it was there already, and an Error for each that was not.
+   */
+  placeChunks(
+    sources: readonly NativeSource[],
+    expecteds: readonly NativeExpectation[],
+    store: NativeStore,
+    control?: NativeControl
+  ): Promise<(number | Error)[]>
+  /**
+   * When each chunk of a local store (32 bytes an id) was last used, in milliseconds since 1970; -1 where there is none.
+   * Those that were used before `before` count as used now.
+   */
+  touchChunks(
+    ids: Uint8Array,
+    store: Pick<NativeStore, 'directory' | 'suffix'>,
+    before: number,
+    control?: NativeControl
+  ): Promise<Float64Array>
+
   /** Whether every byte is zero. At once, at the speed of memory. */
   isZero(bytes: Uint8Array): boolean
   /**

@@ -1,9 +1,12 @@
 const HEADER_WORDS = 4
-const ROW_WORDS = 24
+const ROW_WORDS = 28
 const TWO_32 = 0x1_0000_0000
 const ROW_BYTES = ROW_WORDS * 4
 
 const TYPE_MASK = 0o170000
+
+/** Bytes of `identityAt`. */
+export const IDENTITY_SIZE = 48
 
 /** Bits of `bitsAt` (native/files_scan.cc). */
 export const SCAN_BITS = { otherMount: 1, kernelFilesystem: 2, subvolume: 4, subvolumeReadOnly: 8 } as const
@@ -59,55 +62,65 @@ export class ScannedDirectory {
 
   /** Nanoseconds since 1970; negative before. */
   mtimeAt(row: number): bigint {
-    const seconds = this.#word(row, 7) + (this.#word(row, 8) | 0) * TWO_32
-    return BigInt(seconds) * 1_000_000_000n + BigInt(this.#word(row, 9))
+    return BigInt(this.#seconds(row, 7)) * 1_000_000_000n + BigInt(this.#word(row, 9))
+  }
+
+  /** When content or metadata was changed last, whichever clock says so: whole seconds since 1970, rounded up. */
+  changedAt(row: number): number {
+    return Math.max(this.#seconds(row, 7), this.#seconds(row, 10)) + 1
+  }
+
+  /** What is another when the content is: size, times, inode and device. */
+  identityAt(row: number): Uint8Array {
+    const start = this.#words.byteOffset + (HEADER_WORDS + row * ROW_WORDS + 5) * 4
+    return new Uint8Array(this.#words.buffer, start, IDENTITY_SIZE)
   }
 
   majorAt(row: number): number {
-    return this.#word(row, 10)
+    return this.#word(row, 17)
   }
 
   minorAt(row: number): number {
-    return this.#word(row, 11)
+    return this.#word(row, 18)
   }
 
   /** chattr flags as Linux has them. */
   attributesAt(row: number): number {
-    return this.#word(row, 12)
+    return this.#word(row, 19)
   }
 
   fatAttributesAt(row: number): number {
-    return this.#word(row, 13)
+    return this.#word(row, 20)
   }
 
   projectAt(row: number): number {
-    return this.#word(row, 14)
+    return this.#word(row, 21)
   }
 
   bitsAt(row: number): number {
-    return this.#word(row, 15)
+    return this.#word(row, 22)
   }
 
   /** Where a symlink points to. */
   targetAt(row: number): Uint8Array {
-    return this.#slice(row, 16)
+    return this.#slice(row, 23)
   }
 
   inodeLowAt(row: number): number {
-    return this.#word(row, 20)
+    return this.#word(row, 13)
   }
 
   inodeHighAt(row: number): number {
-    return this.#word(row, 21)
+    return this.#word(row, 14)
   }
 
   hasXattrsAt(row: number): boolean {
-    return this.#word(row, 19) !== 0
+    return this.#word(row, 26) !== 0
   }
 
   /** Extended attributes that were wanted, in the file system's order. */
   xattrsAt(row: number): { name: Uint8Array; value: Uint8Array }[] {
-    const bytes = this.#slice(row, 18)
+    const bytes = this.#slice(row, 25)
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     const found: { name: Uint8Array; value: Uint8Array }[] = []
     for (let at = 0; at < bytes.length;) {
@@ -118,6 +131,10 @@ export class ScannedDirectory {
       at = end
     }
     return found
+  }
+
+  #seconds(row: number, word: number): number {
+    return this.#word(row, word) + (this.#word(row, word + 1) | 0) * TWO_32
   }
 
   #word(row: number, word: number): number {

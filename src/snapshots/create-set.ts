@@ -3,6 +3,7 @@ import { selectFeatures } from '../formats/feature-flags.ts'
 import type { ReadOptions } from '../read-options.ts'
 import { atomicReplace, publishExclusive } from './atomic-files.ts'
 import { captureEntry } from './capture-entry.ts'
+import { captureTree } from './capture-tree.ts'
 import { findSoundSet, lastId, latestSet, setFiles, type SetRef, type SoundSet } from './catalogue.ts'
 import { coordinate, type Outcome } from './coordinate.ts'
 import { BrokenSetError, ConflictError } from './errors.ts'
@@ -35,6 +36,8 @@ export interface CreateOptions extends ReadOptions {
   readonly maxIncrements?: number | undefined
   /** Squash sources with more increments than that. Default: false. */
   readonly autoSquash?: boolean | undefined
+  /** Read every file of a tree, also those that look as they did when the tree was captured last. Default: false. */
+  readonly force?: boolean | undefined
   /** Told of every source that is done, and of how many bytes of it were new. */
   readonly onSource?: ((source: string, newBytes: number) => void) | undefined
 }
@@ -96,19 +99,22 @@ export async function createSet(repository: Repository, options: CreateOptions):
       if (chain.entries.length > maxIncrements && !autoSquash) {
         context.warn(`has ${chain.entries.length} increments now; "snapshot squash" makes one base of them`)
       }
-      await using stream = await open(chain.since)
       const featureFlags =
         source.kind === 'tree'
           ? withDigest(source.featureFlags ?? selectFeatures(), digest)
           : selectFeatures({ blob: true, digest })
-      const { entry, newBytes } = await captureEntry(repository, stream, {
-        featureFlags,
-        extension: source.kind === 'tree' ? 'caidx' : 'caibx',
-        height: source.height ?? 0n,
-        since: chain.since,
-        version: handle?.version ?? 0n,
-        signal: context.signal
-      })
+      const { signal: stop } = context
+      const numbers = { height: source.height ?? 0n, since: chain.since, version: handle?.version ?? 0n }
+      const entryOptions = { featureFlags, ...numbers, signal: stop }
+      const readWhole = async () => {
+        await using stream = await open(chain.since)
+        const extension = source.kind === 'tree' ? 'caidx' : 'caibx'
+        return await captureEntry(repository, stream, { ...entryOptions, extension })
+      }
+      const warn = (sentence: string) => context.warn(sentence)
+      const { entry, newBytes } = await (source.tree === undefined
+        ? readWhole()
+        : captureTree(repository, source.tree, { ...entryOptions, force: options.force, warn }))
       options.onSource?.(source.name, newBytes)
       return { member: memberFrom(source, handle?.dbId, [...chain.entries, entry]), newBytes }
     },

@@ -15,6 +15,7 @@ import { entriesOf } from './manifest.ts'
 import { chunksOfFold } from './recovery/folded-index.ts'
 import type { Repository } from './repository.ts'
 import { beforeStep } from './steps.ts'
+import { forgetLostTrees } from './tree-memory.ts'
 
 export interface GcOptions extends ReadOptions {
   /** Milliseconds for which what nobody needs is kept, as somebody may be about to. Default: 24 h. */
@@ -85,7 +86,10 @@ export async function collectGarbage(repository: Repository, options: GcOptions 
     await unlink(path).catch(ignoreAbsent)
   }
 
-  if (!dryRun) await removeStrayLocks(repository)
+  if (!dryRun) {
+    await forgetLostTrees(paths)
+    await removeStrayLocks(repository)
+  }
 
   const store = await repository.store()
   if (!isPrunable(store)) throw new StoreInvalidError(store.name, 'cannot be listed, and so not be cleared')

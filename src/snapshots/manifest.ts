@@ -16,7 +16,7 @@ const SourceName = v.pipe(
   v.regex(/^(?!\.{1,2}(\/|$))[A-Za-z0-9._-]{1,100}(\/(?!\.{1,2}(\/|$))[A-Za-z0-9._-]{1,100}){0,7}$/)
 )
 
-const PartSchema = v.strictObject({
+export const PartSchema = v.strictObject({
   name: v.pipe(v.string(), v.regex(/^[A-Za-z0-9._-]{1,100}$/)),
   bytes: Size,
   sha256: Sha256

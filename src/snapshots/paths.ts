@@ -57,6 +57,11 @@ export class RepositoryPaths {
     return this.#at('logs/snap.log')
   }
 
+  /** What makes the next capture of a tree faster. Nothing else needs it, and it may be lost. */
+  get cache(): string {
+    return this.#at('cache')
+  }
+
   index(name: string): string {
     return join(this.indexes, name)
   }

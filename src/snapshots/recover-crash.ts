@@ -48,7 +48,7 @@ export async function recoverFromCrashes(paths: RepositoryPaths, { signal }: Rea
 
 /** Half-written files, once nobody can be writing them. */
 async function clearTemporaries(paths: RepositoryPaths): Promise<void> {
-  for (const directory of [paths.root, paths.sets, paths.indexes, paths.locks]) {
+  for (const directory of [paths.root, paths.sets, paths.indexes, paths.locks, paths.cache]) {
     for (const name of (await readdir(directory).catch(ignoreAbsent)) ?? []) {
       if (isTemporary(name)) await unlink(join(directory, name)).catch(ignoreAbsent)
     }

@@ -1,13 +1,15 @@
 import { execFile } from 'node:child_process'
-import { open, stat, utimes } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { eachOf } from '../archive/each-of.ts'
 import { ChunkMissingError } from '../errors.ts'
 import { chunkIdFromBytes, type ChunkId } from '../formats/chunk-id.ts'
 import type { IndexTable } from '../formats/index-table.ts'
+import { native } from '../native/binding.ts'
+import { storeFailure } from '../chunking/directory-storage.ts'
 import type { ReadOptions } from '../read-options.ts'
-import { isLocated, type ChunkFile, type WritableStore } from '../stores/store.ts'
+import { isLocated, type LocatedStore, type WritableStore } from '../stores/store.ts'
 import { syncDirectory } from '../sync-directory.ts'
 import { ignoreAbsent } from './atomic-files.ts'
 import { beforeStep } from './steps.ts'
@@ -24,6 +26,8 @@ const FEW = 64
 const AT_ONCE = 16
 /** How coarse the clock of a file system may be. */
 const COARSE = 2_000
+/** Rows that are looked at in one hop. */
+const ROWS = 16_384
 
 /**
  * Sees that every chunk of a fresh index is in the store and will stay: what is new is forced to disk, what was there
@@ -33,21 +37,63 @@ export async function settleChunks(store: WritableStore, table: IndexTable, opti
   // A store elsewhere has answered for each chunk when it took it, or when it said that it has it.
   if (!isLocated(store)) return
   const { begun, newChunks, signal } = options
-  const now = new Date()
-  const fresh: string[] = []
-  await eachOf(
-    distinctIds(table),
-    AT_ONCE,
-    async (id) => {
-      const { path, mtimeMs } = await found(store.locate(id), id, store.name)
-      if (mtimeMs >= begun - COARSE) fresh.push(path)
-      else await utimes(path, now, now).catch(ignoreAbsent)
-    },
-    { signal }
-  )
-  if (newChunks === 0 || fresh.length === 0) return
+  const few: ChunkId[] = []
+  for await (const { id, modified } of touched(store, table, begun - COARSE, signal)) {
+    if (modified < 0) throw new ChunkMissingError(id, store.name, 'it was there a moment ago')
+    if (modified >= begun - COARSE && newChunks <= FEW) few.push(id)
+  }
+  if (newChunks === 0) return
   beforeStep(`sync ${newChunks > FEW ? 'many' : newChunks} chunks`)
-  if (fresh.length <= FEW || !(await syncFileSystem(fresh[0]!))) await syncEach(fresh, signal)
+  if (newChunks <= FEW) return await syncEach(store, few, signal)
+  if (await syncFileSystem(store.directory)) return
+  await syncEach(store, distinctIds(table), signal)
+}
+
+/** Has every chunk of an index that was written before count as used now; resolves to one that is missing, if any is. */
+export async function keepChunks(
+  store: WritableStore,
+  table: IndexTable,
+  { signal }: ReadOptions = {}
+): Promise<ChunkId | undefined> {
+  let missing: ChunkId | undefined
+  if (isLocated(store)) {
+    for await (const { id, modified } of touched(store, table, Date.now(), signal)) if (modified < 0) missing ??= id
+    return missing
+  }
+  const ask = async (id: ChunkId) => {
+    if (!(await store.has(id, { signal }))) missing ??= id
+  }
+  await eachOf(distinctIds(table), AT_ONCE, ask, { signal })
+  return missing
+}
+
+interface Touched {
+  readonly id: ChunkId
+  /** -1 of one that is missing. */
+  readonly modified: number
+}
+
+/** When each row's chunk was last used; those that were used before `before` count as used now. */
+async function* touched(
+  store: LocatedStore,
+  table: IndexTable,
+  before: number,
+  signal: AbortSignal | undefined
+): AsyncGenerator<Touched, void, undefined> {
+  for (let first = 0; first < table.count; first += ROWS) {
+    signal?.throwIfAborted()
+    const count = Math.min(ROWS, table.count - first)
+    const ids = new Uint8Array(count * 32)
+    for (let i = 0; i < count; i += 1) ids.set(table.idAt(first + i), i * 32)
+    const modified = await native.touchChunks(ids, store, before).catch((error: unknown) => {
+      throw storeFailure(store.name, error)
+    })
+    for (let i = 0; i < count; i += 1) {
+      // Nobody asks for the name of one that is there and old.
+      if (modified[i]! >= 0 && modified[i]! < before) continue
+      yield { id: chunkIdFromBytes(table.idAt(first + i)), modified: modified[i]! }
+    }
+  }
 }
 
 /** The ids of an index, each once, in the order in which they are first used. */
@@ -61,25 +107,19 @@ export function* distinctIds(table: IndexTable): Generator<ChunkId> {
   }
 }
 
-async function found({ path, suffix }: ChunkFile, id: ChunkId, store: string) {
-  for (const candidate of [path + suffix, path]) {
-    const one = await stat(candidate).catch(ignoreAbsent)
-    if (one !== undefined) return { path: candidate, mtimeMs: one.mtimeMs }
-  }
-  throw new ChunkMissingError(id, store, 'it was there a moment ago')
-}
-
-async function syncEach(paths: readonly string[], signal: AbortSignal | undefined): Promise<void> {
-  const directories = new Set(paths.flatMap((path) => [dirname(path), dirname(dirname(path))]))
-  const syncFile = async (path: string) => {
-    const file = await open(path, 'r')
+async function syncEach(store: LocatedStore, ids: Iterable<ChunkId>, signal: AbortSignal | undefined): Promise<void> {
+  const directories = new Set<string>([store.directory])
+  const syncFile = async (id: ChunkId) => {
+    const { path, suffix } = store.locate(id)
+    const file = await open(path + suffix, 'r').catch(async (error: unknown) => ignoreAbsent(error) ?? open(path, 'r'))
+    directories.add(dirname(path))
     try {
       await file.datasync()
     } finally {
       await file.close()
     }
   }
-  await eachOf(paths, AT_ONCE, syncFile, { signal })
+  await eachOf(ids, AT_ONCE, syncFile, { signal })
   await eachOf(directories, AT_ONCE, syncDirectory, { signal })
 }
 

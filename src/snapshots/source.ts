@@ -41,6 +41,12 @@ export interface Hooks {
   readonly timeout?: number | undefined
 }
 
+/** A directory whose archive is the stream, so that what has not changed in it need not be read. */
+export interface TreeToCapture {
+  readonly directory: string
+  readonly excludes: readonly string[]
+}
+
 /** Something that can be captured. */
 export interface Source {
   /** Its name in the set: `home`, `node1/main`. */
@@ -58,6 +64,9 @@ export interface Source {
   readonly hooks?: Hooks | undefined
   /** Index flags, for a source that chooses them. */
   readonly featureFlags?: bigint | undefined
+
+  /** What is read instead of calling `capture`, of a source that is nothing but a directory. */
+  readonly tree?: TreeToCapture | undefined
 
   estimate(options?: ReadOptions): Promise<Estimate>
   /** Flushes, before anybody holds still. */

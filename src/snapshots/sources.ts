@@ -32,6 +32,7 @@ export function treeSource(name: string, directory: string, options: TreeSourceO
     kind: 'tree',
     origin,
     featureFlags,
+    tree: { directory: origin, excludes },
     estimate: ({ signal } = {}) => sizeOfTree(origin, signal, rules),
     capture: (_, { digest, signal }) =>
       packTree(origin, { features: withDigest(featureFlags, digest), excludes, signal })

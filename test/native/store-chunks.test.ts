@@ -7,6 +7,7 @@ import {
   readFileSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync
 } from 'node:fs'
 import { dirname, join as joinPath } from 'node:path'
@@ -195,4 +196,34 @@ test('a zstd frame looks like casync’s: it says nothing of its size and has no
   t.deepEqual([...frame.subarray(0, 4)], [0x28, 0xb5, 0x2f, 0xfd])
   // RFC 8878, 3.1.1.1.1: no content size, no single segment, no checksum, no dictionary.
   t.is(frame[4], 0)
+})
+
+test('chunks that are touched say when they were used last, and the old ones count as used now', async (t) => {
+  const directory = joinPath(await scratch(t), 'store')
+  const chunks = Array.from({ length: 300 }, (_, i) => lcg(i + 1, 64))
+  const { ids } = await native.storeChunks({ chunks }, { directory, digest: 'sha512-256' })
+  const pathOf = (i: number) => {
+    const id = hexes(ids)[i]!
+    return joinPath(directory, id.slice(0, 4), `${id}.cacnk`)
+  }
+  const [old, limit, young] = [1_000_000, 2_000_000, 3_000_000]
+  for (const i of chunks.keys()) utimesSync(pathOf(i), young / 1000, young / 1000)
+  utimesSync(pathOf(0), old / 1000, old / 1000)
+  utimesSync(pathOf(299), old / 1000, old / 1000)
+  const absent = new Uint8Array(32).fill(7)
+  const asked = join([ids, absent])
+  const begun = Date.now()
+  const modified = await native.touchChunks(asked, { directory }, limit)
+  t.deepEqual([...modified], [old, ...new Array<number>(298).fill(young), old, -1])
+  for (const i of [0, 299]) t.true(statSync(pathOf(i)).mtimeMs > begun - 5000)
+  t.is(statSync(pathOf(1)).mtimeMs, young)
+
+  // A symlink says that the chunk is missing, and an empty file is none.
+  const place = joinPath(directory, '0707', '07'.repeat(32))
+  mkdirSync(dirname(place))
+  symlinkSync(pathOf(1), place)
+  writeFileSync(`${place}.cacnk`, '')
+  t.is((await native.touchChunks(absent, { directory }, limit))[0], -1)
+  t.throws(() => native.touchChunks(ids.subarray(1), { directory }, limit), { instanceOf: TypeError })
+  t.throws(() => native.touchChunks(ids, { directory: '' }, limit), { instanceOf: TypeError })
 })
