@@ -16,11 +16,17 @@ void DecodeJob::prepare(Scratch& scratch) {
   if (failure) input = {};
 }
 
-void DecodeJob::conclude(Scratch&) {
+void DecodeJob::conclude(Scratch& scratch) {
   if (!failure && digest != expected.id) failure = Failure::Invalid("wrong digest");
   if (!failure && target) {
     failure = target->sparse ? writeSparse(target->fd, input, target->position)
                              : writeFully(target->fd, input, target->position);
+  }
+  if (!failure && store) {
+    // Bytes that the store would keep as they are are not compressed again.
+    const bool fits = source.path.empty() && source.compressed == store->compression.has_value();
+    failure = fits ? placeStored(*store, expected.id, source.bytes, took)
+                   : storeChunk(*store, expected.id, input, scratch, took);
   }
   if (failure || !keep) plain = {};
 }

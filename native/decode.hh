@@ -5,6 +5,7 @@
 
 #include "chunk_bytes.hh"
 #include "failure.hh"
+#include "store_chunk.hh"
 #include "workers.hh"
 
 namespace cairn {
@@ -34,7 +35,7 @@ struct WriteTarget {
 
 /**
  * Reads, decompresses, digests and compares one chunk. Without a failure, `plain` is the chunk when `keep` is set,
- * `size` its length, and its bytes are written where `target` says.
+ * `size` its length, and its bytes are written where `target` says, or the chunk is put into `store`.
  */
 class DecodeJob final : public Job {
  public:
@@ -42,9 +43,12 @@ class DecodeJob final : public Job {
   Expectation expected;
   std::optional<WriteTarget> target;
   bool keep = false;
+  std::shared_ptr<const LocalTarget> store;
 
   ChunkRef plain;
   std::size_t size = 0;
+  /** Bytes in `store`; 0 where the chunk was there. */
+  std::size_t took = 0;
   Failure failure;
 
   void prepare(Scratch& scratch) override;

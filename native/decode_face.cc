@@ -3,6 +3,7 @@
 #include "faces.hh"
 #include "parse.hh"
 #include "residents_face.hh"
+#include "store_face.hh"
 
 namespace cairn {
 
@@ -40,7 +41,7 @@ bool parseSource(Napi::Value value, StoredSource& source, Call& call) {
 }
 
 /** What is done with a chunk that turned out right. */
-enum class Use { take, verify, write };
+enum class Use { take, verify, write, store };
 
 class DecodeCall final : public CallOf<DecodeJob> {
  public:
@@ -63,7 +64,15 @@ class DecodeCall final : public CallOf<DecodeJob> {
     return true;
   }
 
-  bool parseTarget(Napi::Value fd, const std::vector<std::uint64_t>& positions, Napi::Value options) {
+  bool parseStore(Napi::Value value) {
+    auto store = std::make_shared<LocalTarget>();
+    DigestName digest;
+    if (!parseTarget(value, *store, digest)) return false;
+    for (DecodeJob& job : work) job.store = store;
+    return true;
+  }
+
+  bool parseFileTarget(Napi::Value fd, const std::vector<std::uint64_t>& positions, Napi::Value options) {
     if (!parseFile(fd, file_)) return false;
     const bool sparse = options.IsObject() && options.As<Napi::Object>().Get("sparse").ToBoolean();
     for (std::size_t i = 0; i < work.size(); i += 1) {
@@ -91,7 +100,7 @@ class DecodeCall final : public CallOf<DecodeJob> {
     if (job.failure) return errorFrom(Env(), job.failure);
     if (residents_) residents_->publish({job.expected.id}, std::move(job.plain));
     else if (use_ == Use::take) return toUint8Array(core, Env(), std::move(job.plain));
-    return Napi::Number::New(Env(), double(job.size));
+    return Napi::Number::New(Env(), double(use_ == Use::store ? job.took : job.size));
   }
 
   const Use use_;
@@ -107,7 +116,7 @@ Napi::Value one(const Napi::CallbackInfo& info) {
   if (!call->parse(0, info[0], info[1])) return undefined;
   if constexpr (use != Use::write) return begin(std::move(call), info[2]);
   std::vector<std::uint64_t> position(1);
-  if (!parseOffset(info[3], "position", position[0]) || !call->parseTarget(info[2], position, info[4])) return undefined;
+  if (!parseOffset(info[3], "position", position[0]) || !call->parseFileTarget(info[2], position, info[4])) return undefined;
   return begin(std::move(call), info[4]);
 }
 
@@ -127,11 +136,14 @@ Napi::Value many(const Napi::CallbackInfo& info) {
   if constexpr (use == Use::take) {
     if (!call->parseResidents(info[2])) return undefined;
   }
+  if constexpr (use == Use::store) {
+    return call->parseStore(info[2]) ? begin(std::move(call), info[3]) : undefined;
+  }
   if constexpr (use != Use::write) return begin(std::move(call), info[2]);
   std::vector<std::uint64_t> positions;
   if (!parseOffsets(info[3], "positions", positions)) return undefined;
   if (positions.size() != count) return misuse(info.Env(), "a batch's lists must be of one length");
-  if (!call->parseTarget(info[2], positions, info[4])) return undefined;
+  if (!call->parseFileTarget(info[2], positions, info[4])) return undefined;
   return begin(std::move(call), info[4]);
 }
 
@@ -143,6 +155,7 @@ void exportDecode(Napi::Env env, Napi::Object exports) {
   exports.Set("decodeChunkTo", Napi::Function::New(env, one<Use::write>));
   exports.Set("decodeChunks", Napi::Function::New(env, many<Use::take>));
   exports.Set("verifyChunks", Napi::Function::New(env, many<Use::verify>));
+  exports.Set("placeChunks", Napi::Function::New(env, many<Use::store>));
   exports.Set("decodeChunksTo", Napi::Function::New(env, many<Use::write>));
 }
 
