@@ -7,7 +7,7 @@ namespace cairn {
 
 ChunkBytes::~ChunkBytes() {
   if (shelf_) shelf_->forget(*this);
-  std::free(data_);
+  if (!lent_) std::free(data_);
 }
 
 bool ChunkBytes::tryTake() {
@@ -29,12 +29,17 @@ ChunkRef::ChunkRef(const ChunkRef& other) : chunk_(other.chunk_) {
 ChunkRef ChunkRef::allocate(std::size_t size) {
   auto* data = static_cast<std::uint8_t*>(std::malloc(size == 0 ? 1 : size));
   if (data == nullptr) return {};
-  auto* chunk = new (std::nothrow) ChunkBytes(data, size);
+  auto* chunk = new (std::nothrow) ChunkBytes(data, size, false);
   if (chunk == nullptr) std::free(data);
   return ChunkRef(chunk);
 }
 
+ChunkRef ChunkRef::lend(std::span<std::uint8_t> memory) {
+  return ChunkRef(new (std::nothrow) ChunkBytes(memory.data(), memory.size(), true));
+}
+
 bool ChunkRef::resize(std::size_t size) {
+  if (chunk_->lent_) return size == chunk_->size_;
   auto* data = static_cast<std::uint8_t*>(std::realloc(chunk_->data_, size == 0 ? 1 : size));
   if (data == nullptr) return false;
   chunk_->data_ = data;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <unordered_map>
 #include <utility>
 
@@ -32,7 +33,7 @@ class ChunkBytes {
  private:
   friend class ChunkRef;
   friend class ChunkShelf;
-  ChunkBytes(std::uint8_t* data, std::size_t size) : data_(data), size_(size) {}
+  ChunkBytes(std::uint8_t* data, std::size_t size, bool lent) : data_(data), size_(size), lent_(lent) {}
   ~ChunkBytes();
 
   /** False when the count had already reached zero: somebody is freeing these bytes right now. */
@@ -42,6 +43,8 @@ class ChunkBytes {
   std::atomic<std::size_t> owners_{1};
   std::uint8_t* data_;
   std::size_t size_;
+  /** The memory belongs to somebody else. */
+  const bool lent_;
   std::shared_ptr<ChunkShelf> shelf_;
 };
 
@@ -61,6 +64,8 @@ class ChunkRef {
 
   /** `size` bytes of unspecified content; empty when memory is short. */
   static ChunkRef allocate(std::size_t size);
+  /** A chunk in memory that somebody else owns, and that outlives every share. Never resized. */
+  static ChunkRef lend(std::span<std::uint8_t> memory);
   /** Makes the chunk longer or shorter, moving it; false when memory is short. Only for a sole owner. */
   bool resize(std::size_t size);
 

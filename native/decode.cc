@@ -31,7 +31,13 @@ void DecodeJob::conclude(Scratch& scratch) {
   if (failure || !keep) plain = {};
 }
 
+Failure DecodeJob::makeRoom(std::size_t size) {
+  if (!plain) plain = ChunkRef::allocate(size);
+  return plain ? Failure() : Failure::Invalid("too large for the memory there is");
+}
+
 Failure DecodeJob::load(Scratch& scratch) {
+  if (!room.empty()) plain = ChunkRef::lend(room);
   if (!source.path.empty()) return loadFile(scratch);
   if (source.compressed) {
     Failure failed = unframe(source.bytes, expected.size, scratch, plain);
@@ -44,8 +50,7 @@ Failure DecodeJob::load(Scratch& scratch) {
   if (source.bytes.size() != wanted) return Failure::Invalid(wrongSize(source.bytes.size(), wanted));
   input = source.bytes;
   if (!keep) return {};
-  plain = ChunkRef::allocate(wanted);
-  if (!plain) return Failure::Invalid("too large for the memory there is");
+  if (Failure failed = makeRoom(wanted)) return failed;
   std::memcpy(plain->data(), source.bytes.data(), wanted);
   input = plain->bytes();
   return {};
@@ -103,8 +108,7 @@ Failure DecodeJob::loadFile(Scratch& scratch) {
   }
   const std::size_t wanted = expected.size.value_or(stored.size);
   if (stored.size != wanted) return Failure::Invalid(wrongSize(stored.size, wanted));
-  plain = ChunkRef::allocate(wanted);
-  if (!plain) return Failure::Invalid("too large for the memory there is");
+  if (Failure failed = makeRoom(wanted)) return failed;
   if (Failure failed = readWaiting(stored, plain->data(), wanted, scratch, got)) return failed;
   if (got != wanted) return Failure::Invalid(wrongSize(got, wanted));
   input = plain->bytes();

@@ -42,6 +42,8 @@ class DecodeJob final : public Job {
   StoredSource source;
   Expectation expected;
   std::optional<WriteTarget> target;
+  /** Where the chunk is to lie, of the size that is expected; empty for memory of its own. */
+  std::span<std::uint8_t> room;
   bool keep = false;
   std::shared_ptr<const LocalTarget> store;
 
@@ -57,6 +59,8 @@ class DecodeJob final : public Job {
  private:
   Failure load(Scratch& scratch);
   Failure loadFile(Scratch& scratch);
+  /** Sees to it that `plain` is a chunk of this size. */
+  Failure makeRoom(std::size_t size);
 };
 
 }  // namespace cairn

@@ -41,7 +41,7 @@ bool parseSource(Napi::Value value, StoredSource& source, Call& call) {
 }
 
 /** What is done with a chunk that turned out right. */
-enum class Use { take, verify, write, store };
+enum class Use { take, fill, verify, write, store };
 
 class DecodeCall final : public CallOf<DecodeJob> {
  public:
@@ -49,7 +49,7 @@ class DecodeCall final : public CallOf<DecodeJob> {
 
   bool parse(std::size_t i, Napi::Value source, Napi::Value expected) {
     DecodeJob& job = work[i];
-    job.keep = use_ == Use::take;
+    job.keep = use_ == Use::take || use_ == Use::fill;
     if (!parseSource(source, job.source, *this) || !parseExpectation(expected, job.expected)) return false;
     job.lanes = job.expected.digest;
     return true;
@@ -78,6 +78,25 @@ class DecodeCall final : public CallOf<DecodeJob> {
     for (std::size_t i = 0; i < work.size(); i += 1) {
       work[i].target = WriteTarget{file_->fd(), off_t(positions[i]), sparse};
     }
+    return true;
+  }
+
+  /** Each chunk gets its place in the bytes; no two of them share one. */
+  bool parseMemory(Napi::Value value, const std::vector<std::uint64_t>& positions) {
+    Bytes target;
+    if (!bytesOf(value, target)) return false;
+    std::span<std::uint8_t> whole(const_cast<std::uint8_t*>(target.data()), target.size());
+    std::uint64_t end = 0;
+    for (std::size_t i = 0; i < work.size(); i += 1) {
+      const std::uint64_t size = work[i].expected.size.value_or(0);
+      const std::uint64_t position = positions[i];
+      if (size == 0 || position < end || position > whole.size() || size > whole.size() - position) {
+        return misuse(Env(), "chunks must lie inside the bytes, one behind the other"), false;
+      }
+      work[i].room = whole.subspan(position, size);
+      end = position + size;
+    }
+    hold(value);
     return true;
   }
 
@@ -139,10 +158,13 @@ Napi::Value many(const Napi::CallbackInfo& info) {
   if constexpr (use == Use::store) {
     return call->parseStore(info[2]) ? begin(std::move(call), info[3]) : undefined;
   }
-  if constexpr (use != Use::write) return begin(std::move(call), info[2]);
+  if constexpr (use != Use::write && use != Use::fill) return begin(std::move(call), info[2]);
   std::vector<std::uint64_t> positions;
   if (!parseOffsets(info[3], "positions", positions)) return undefined;
   if (positions.size() != count) return misuse(info.Env(), "a batch's lists must be of one length");
+  if constexpr (use == Use::fill) {
+    return call->parseMemory(info[2], positions) ? begin(std::move(call), info[4]) : undefined;
+  }
   if (!call->parseFileTarget(info[2], positions, info[4])) return undefined;
   return begin(std::move(call), info[4]);
 }
@@ -156,6 +178,7 @@ void exportDecode(Napi::Env env, Napi::Object exports) {
   exports.Set("decodeChunks", Napi::Function::New(env, many<Use::take>));
   exports.Set("verifyChunks", Napi::Function::New(env, many<Use::verify>));
   exports.Set("placeChunks", Napi::Function::New(env, many<Use::store>));
+  exports.Set("decodeChunksInto", Napi::Function::New(env, many<Use::fill>));
   exports.Set("decodeChunksTo", Napi::Function::New(env, many<Use::write>));
 }
 

@@ -36,7 +36,7 @@ class Output {
  public:
   Output(std::size_t capacity, ChunkRef& plain)
       : plain_(plain), capacity_(std::clamp<std::size_t>(capacity, 1, kChunkLimit - 1)) {
-    plain_ = ChunkRef::allocate(capacity_);
+    if (!plain_ || plain_->size() != capacity_) plain_ = ChunkRef::allocate(capacity_);
   }
 
   bool allocated() const { return bool(plain_); }

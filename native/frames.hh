@@ -11,7 +11,7 @@ namespace cairn {
 /**
  * Decompresses a stored chunk: exactly one zstd, xz or gzip frame, told apart by its first bytes, that ends where the
  * stored bytes end. Allocates what `size` promises and no more; without it, as much as the frame yields, below
- * kChunkLimit. A frame need not say how long its content is, and may declare any window that its content fits in.
+ * kChunkLimit. Where `plain` is a chunk of that size already, it is filled. A frame need not say how long its content is, and may declare any window that its content fits in.
  */
 Failure unframe(Bytes stored, std::optional<std::size_t> size, Scratch& scratch, ChunkRef& plain);
 

@@ -2,10 +2,13 @@ import { availableParallelism } from 'node:os'
 import { performance } from 'node:perf_hooks'
 import { ChunkCorruptError } from '../errors.ts'
 import type { ChunkId, ExpectedChunk } from '../formats/chunk-id.ts'
+import { native } from '../native/binding.ts'
+import { cancellable } from '../native/cancellable.ts'
 import type { ResidentChunks } from '../native/resident-chunks.ts'
+import type { ReadOptions } from '../read-options.ts'
 import { SingleFlight } from '../single-flight.ts'
 import { USUAL_CONCURRENCY } from '../stores/store-options.ts'
-import { type ChunkStore, isLocated, type UseChunk } from '../stores/store.ts'
+import { type ChunkStore, isLocated, type LocatedStore, type UseChunk } from '../stores/store.ts'
 import { AheadQueue } from './ahead-queue.ts'
 import { ChunkCache } from './chunk-cache.ts'
 import { decodeInto, decodeStored, namingDigest } from './decode-stored.ts'
@@ -39,6 +42,7 @@ export function chunkSource(store: ChunkStore, options: ChunkSourceOptions = {})
 class StoreChunkSource implements CachedSource {
   readonly name: string
   readonly pace: Pace
+  readonly fill: CachedSource['fill']
   readonly #store: ChunkStore
   readonly #cache: ChunkCache
   /** Each ends with the bytes, or without where they are in `residents` and nobody has seen them. */
@@ -52,6 +56,7 @@ class StoreChunkSource implements CachedSource {
     this.#cache = cache ?? new ChunkCache(maxBytes)
     const atOnce = concurrency ?? (isLocated(store) ? LOCAL_AT_ONCE : USUAL_CONCURRENCY)
     this.pace = new Pace(Math.min(atOnce, isLocated(store) ? LOCAL_ENOUGH : atOnce))
+    this.fill = isLocated(store) ? (...args) => this.#fillFrom(store, ...args) : undefined
     // One slot stays free, so that a read somebody waits for is never behind those that nobody waits for.
     this.#ahead = new AheadQueue(atOnce - 1)
   }
@@ -104,6 +109,35 @@ class StoreChunkSource implements CachedSource {
     this.#closed = true
     this.#flights.stop(closedReason())
     await this.#store[Symbol.asyncDispose]()
+  }
+
+  async #fillFrom(
+    store: LocatedStore,
+    chunks: readonly ExpectedChunk[],
+    target: Uint8Array,
+    { signal }: ReadOptions = {}
+  ): Promise<void> {
+    const wanted: ExpectedChunk[] = []
+    const positions: number[] = []
+    let end = 0
+    for (const chunk of chunks) {
+      const start = end
+      end += chunk.size!
+      const zero = isZeroChunk(chunk)
+      if (typeof zero === 'boolean' ? zero : await zero) target.fill(0, start, end)
+      else {
+        wanted.push(chunk)
+        positions.push(start)
+      }
+    }
+    const files = wanted.map(({ id }) => store.locate(id))
+    const results = await cancellable(signal, (control) =>
+      native.decodeChunksInto(files, wanted, target, positions, control)
+    )
+    for (const [i, result] of results.entries()) {
+      // Asked again by itself, so that the store can say what is the matter.
+      if (result instanceof Error) target.set(await this.read(wanted[i]!, { signal }), positions[i]!)
+    }
   }
 
   /** One flight for a chunk, whoever wants it and how. */

@@ -46,6 +46,12 @@ export interface CachedSource extends ChunkSource {
    * than the budget does not stay there, and a chunk of zeros has no bytes to be anywhere.
    */
   fetch(chunk: ExpectedChunk, options?: ChunkReadOptions): Promise<void>
+  /**
+   * Fills `target` with chunks of known size, behind one another, and keeps none of them: for whoever reads a long way
+   * once. Only of stores whose chunks are files of this machine, where having one again is cheap.
+   */
+  readonly fill?:
+    ((chunks: readonly ExpectedChunk[], target: Uint8Array, options?: ReadOptions) => Promise<void>) | undefined
   /** Somebody else has put a chunk into `residents`: from here on it counts as what is kept. */
   adopt(id: ChunkId, size: number): void
 }

@@ -120,6 +120,17 @@ export interface Native {
     expecteds: readonly NativeExpectation[],
     control: NativeControl & { into: ResidentChunks }
   ): Promise<(number | Error)[]>
+  /**
+   * The same, but each chunk ends up in `target` at its position, and what is resolved to are their sizes. Positions
+   * grow, and sizes must be known. What lies where a chunk could not be decoded is nothing to look at.
+   */
+  decodeChunksInto(
+    sources: readonly NativeSource[],
+    expecteds: readonly NativeExpectation[],
+    target: Uint8Array,
+    positions: readonly number[] | Float64Array,
+    control?: NativeControl
+  ): Promise<(number | Error)[]>
   verifyChunks(
     sources: readonly NativeSource[],
     expecteds: readonly NativeExpectation[],

@@ -7,6 +7,7 @@ import type { IndexTable } from '../formats/index-table.ts'
 import { AheadReader, needOf } from './ahead-reader.ts'
 import { ChunkWindow } from './chunk-window.ts'
 import type { ChunkedContent } from './chunked-content.ts'
+import { canPass, streamPast } from './passing.ts'
 import type { PositionedOptions, RandomReader, StreamOptions } from './random-reader.ts'
 
 /** A chunk of zeros larger than this is not worth its digest before anybody asked for it. */
@@ -111,6 +112,10 @@ export class ChunkReader implements RandomReader {
     signal?.throwIfAborted()
     const last = Math.min(end, this.size)
     if (start >= last) return
+    const { source } = this
+    if (isCached(source) && canPass(source, last - start)) {
+      return yield* streamPast(this.table, source, { start, end: last, transient, signal })
+    }
     if (transient) return yield* this.#streamBlocks(start, last, signal)
     const left = new AbortController()
     const stop = signal === undefined ? left.signal : AbortSignal.any([left.signal, signal])

@@ -372,6 +372,69 @@ test('what is wrong with one chunk of a batch is no other one’s trouble', asyn
   t.deepEqual(await native.decodeChunks([], []), [])
 })
 
+test('chunks are decoded right into their places in memory, and no byte beside them is touched', async (t) => {
+  const directory = await scratch(t)
+  const chunks = [lcg(1, 70_000), quad(300), lcg(2, 9000), quad(200_000)]
+  const path = joinPath(directory, 'plain')
+  writeFileSync(path, chunks[0]!)
+  const sources: NativeSource[] = [
+    { path, suffix: '.cacnk' },
+    { bytes: chunks[1]!, compressed: false },
+    compressed(await native.compressChunk(chunks[2]!, 'xz')),
+    compressed(await native.compressChunk(chunks[3]!, 'zstd'))
+  ]
+  const gaps = [5, 1, 0, 3]
+  const whole = new Uint8Array(300_000).fill(7)
+  const positions: number[] = []
+  let end = 0
+  for (const [i, chunk] of chunks.entries()) {
+    positions.push(end + gaps[i]!)
+    end = positions[i]! + chunk.length
+  }
+  const target = new Uint8Array(end + 2).fill(7)
+  const sizes = chunks.map(({ length }) => length)
+  t.deepEqual(await native.decodeChunksInto(sources, chunks.map(expecting), target, positions), sizes)
+  const wanted = join([...chunks.flatMap((chunk, i) => [whole.subarray(0, gaps[i]), chunk]), whole.subarray(0, 2)])
+  same(t, target, wanted)
+})
+
+test('of chunks that are decoded into memory, one that is damaged, too short or too long is an error in its place', async (t) => {
+  const chunk = quad(50_000)
+  const [right, wrong] = [await native.compressChunk(chunk, 'zstd'), await native.compressChunk(lcg(3, 50_000), 'zstd')]
+  const sources = [wrong, right, right, right].map(compressed)
+  const sizes = [50_000, 49_999, 50_001, 50_000]
+  const expecteds = sizes.map((size) => ({ ...expecting(chunk), size }))
+  const target = new Uint8Array(200_000)
+  const results = await native.decodeChunksInto(sources, expecteds, target, [0, 50_000, 99_999, 150_000])
+  t.deepEqual(
+    results.map((result) => (result instanceof Error ? (result as NodeJS.ErrnoException).code : result)),
+    ['CHUNK_INVALID', 'CHUNK_INVALID', 'CHUNK_INVALID', 50_000]
+  )
+  same(t, target.subarray(150_000), chunk)
+})
+
+test('places that overlap, lie outside or have no size are refused at once', (t) => {
+  const chunk = expecting(quad(100))
+  const source = { bytes: quad(100), compressed: false }
+  const refuse = (expecteds: NativeExpectation[], size: number, positions: number[]) =>
+    t.throws(
+      () =>
+        native.decodeChunksInto(
+          expecteds.map(() => source),
+          expecteds,
+          new Uint8Array(size),
+          positions
+        ),
+      { instanceOf: TypeError }
+    )
+  refuse([chunk], 99, [0])
+  refuse([chunk], 150, [51])
+  refuse([chunk, chunk], 300, [100, 199])
+  refuse([chunk, chunk], 300, [100, 0])
+  refuse([chunk, chunk], 300, [0])
+  refuse([{ ...chunk, size: undefined }], 100, [0])
+})
+
 test('arguments of the wrong kind are refused at once', (t) => {
   const source = compressed(new Uint8Array(1))
   const expected = expecting(quad(1))
