@@ -1,9 +1,8 @@
-import { decodeStored, verifyStored } from '../../chunks/decode-stored.ts'
+import { type ArrivedChunk, placeChunks } from '../../archive/place-chunks.ts'
 import { FormatError } from '../../errors.ts'
 import type { ExpectedChunk } from '../../formats/chunk-id.ts'
 import { decodeIndex } from '../../formats/index-file.ts'
 import type { IndexTable } from '../../formats/index-table.ts'
-import { native } from '../../native/binding.ts'
 import type { WritableStore } from '../../stores/store.ts'
 import { sha256 } from '../canonical-json.ts'
 import { DamagedError, PartMismatchError } from '../errors.ts'
@@ -49,8 +48,10 @@ export interface ArchivedIndexes {
   readonly bytes: ReadonlyMap<string, Uint8Array>
 }
 
-/** Chunks that are stored at the same time. */
-const AT_ONCE = 32
+/** Stored bytes of chunks that are checked and put in their place together. */
+const GROUP_BYTES = 1024 * 1024
+/** Groups that are under way. */
+const FLYING = 3
 
 /**
  * A set in an archive, to be taken in the order of its members: `head`, `indexes`, `data`, `end`. Every member is checked
@@ -124,46 +125,49 @@ export class ArchivedSet implements AsyncDisposable {
     return { tables, bytes: indexes }
   }
 
+  /** Chunks come in groups, of which some are stored while the next is read. */
   async #takeChunks(tables: ReadonlyMap<string, IndexTable>, store: WritableStore): Promise<void> {
-    const storing = new Set<Promise<void>>()
-    let failure: { readonly error: unknown } | undefined
+    const flying: Promise<number>[] = []
+    const land = async () => {
+      this.#newChunks += await flying.shift()!
+    }
     try {
-      for (const chunk of firstUses(tables.values())) {
-        const member = await this.#reader.next()
-        if (member === undefined) throw new DamagedError(this.#what, `it has no ${chunkMember(chunk.id, true)}`)
-        const compressed = member.name === chunkMember(chunk.id, true)
-        if (!compressed && member.name !== chunkMember(chunk.id, false)) {
-          throw new DamagedError(this.#what, `it has ${member.name} where chunk ${chunk.id} belongs`)
-        }
-        if (member.size > chunk.size! + CHUNK_SLACK)
-          throw new DamagedError(`${this.#what}, ${member.name}`, 'it is too long')
-        this.#sizes.set(member.name, member.size)
-        const bytes = await this.#reader.bytes()
-        const stored = this.#store(store, chunk, bytes, compressed)
-          .catch((error: unknown) => void (failure ??= { error }))
-          .finally(() => storing.delete(stored))
-        storing.add(stored)
-        if (storing.size >= AT_ONCE) await Promise.race(storing)
-        if (failure !== undefined) break
+      let group: ArrivedChunk[] = []
+      let size = 0
+      const begin = () => {
+        const placing = placeChunks(store, group, this.#what, { signal: this.#signal })
+        placing.catch(() => {})
+        flying.push(placing)
+        group = []
+        size = 0
       }
+      for (const chunk of firstUses(tables.values())) {
+        const arrived = await this.#takeChunk(chunk)
+        group.push(arrived)
+        size += arrived.bytes.length
+        if (size < GROUP_BYTES) continue
+        if (flying.length === FLYING) await land()
+        begin()
+      }
+      begin()
+      while (flying.length > 0) await land()
     } finally {
       // Nothing is under way any more when an import has failed.
-      await Promise.all(storing)
+      await Promise.allSettled(flying)
     }
-    if (failure !== undefined) throw failure.error
   }
 
-  async #store(store: WritableStore, chunk: ExpectedChunk, bytes: Uint8Array, compressed: boolean): Promise<void> {
-    const signal = this.#signal
-    const stored = { bytes, compressed }
-    if (store.compressed === compressed) {
-      await verifyStored(stored, chunk, this.#what)
-      if (await store.put(chunk.id, bytes, { signal })) this.#newChunks += 1
-      return
+  async #takeChunk(chunk: ExpectedChunk): Promise<ArrivedChunk> {
+    const member = await this.#reader.next()
+    if (member === undefined) throw new DamagedError(this.#what, `it has no ${chunkMember(chunk.id, true)}`)
+    const compressed = member.name === chunkMember(chunk.id, true)
+    if (!compressed && member.name !== chunkMember(chunk.id, false)) {
+      throw new DamagedError(this.#what, `it has ${member.name} where chunk ${chunk.id} belongs`)
     }
-    const plain = await decodeStored(stored, chunk, this.#what, { signal })
-    const form = store.compressed ? await native.compressChunk(plain, 'zstd') : plain
-    if (await store.put(chunk.id, form, { signal })) this.#newChunks += 1
+    if (member.size > chunk.size! + CHUNK_SLACK)
+      throw new DamagedError(`${this.#what}, ${member.name}`, 'it is too long')
+    this.#sizes.set(member.name, member.size)
+    return { chunk, bytes: await this.#reader.bytes(), compressed }
   }
 
   /** Puts the ranges of each entry together, and cuts them where its index says. */
