@@ -24,6 +24,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 interface Import {
   readonly file: string
   readonly specifier: string
+  /** Whether the program has it too: the import of types alone is gone by then. */
+  readonly kept: boolean
 }
 
 async function importsOfSource(): Promise<Import[]> {
@@ -31,8 +33,12 @@ async function importsOfSource(): Promise<Import[]> {
   const found = await Promise.all(
     files.map(async (file) => {
       const source = await readFile(join('src', file), 'utf8')
-      const specifiers = [...source.matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map(([, specifier]) => specifier!)
-      return specifiers.map((specifier) => ({ file, specifier }))
+      const imports = [...source.matchAll(/(import type\b[^']*|(?:from|import)\s*\(?\s*)'([^']+)'/g)]
+      return imports.map(([, before, specifier]) => ({
+        file,
+        specifier: specifier!,
+        kept: !/^import type|\(/.test(before!)
+      }))
     })
   )
   return found.flat()
@@ -56,4 +62,17 @@ test('a third-party package has one door', async (t) => {
     doors.set(name, (doors.get(name) ?? new Set()).add(file))
   }
   for (const [name, files] of doors) t.is(files.size, 1, `${name} is imported by ${[...files].join(', ')}`)
+})
+
+test('mounting an index loads nothing of the snapshots but the question whether it is a repository', async (t) => {
+  const imports = await importsOfSource()
+  const loaded = new Set([join('cli', 'commands', 'mount.ts')])
+  for (const file of loaded) {
+    for (const { specifier } of imports.filter((one) => one.file === file && one.kept && one.specifier.startsWith('.')))
+      loaded.add(normalize(join(dirname(file), specifier)))
+  }
+  t.deepEqual(
+    [...loaded].filter((file) => file.startsWith('snapshots')),
+    [join('snapshots', 'is-repository.ts')]
+  )
 })

@@ -10,7 +10,7 @@ export const jsonOption = { json: flag('--json', 'one JSON value') } as const
 export const dryRunOption = { dryRun: flag('--dry-run', 'say what would be done, and do nothing') } as const
 
 /** Who asks for a repository. */
-type Asking = Globals & { readonly terminal: Terminal; readonly signal: AbortSignal }
+export type Asking = Globals & { readonly terminal: Terminal; readonly signal: AbortSignal }
 
 /** The repository at `path`; tells of what was found of processes that died. */
 export async function openedRepository(

@@ -5,6 +5,7 @@ import { basename, dirname, join } from 'node:path'
 import { FileError, FormatError, IndexMissingError, SourceChangedError } from '../errors.ts'
 import { readFifo, writeFifo } from '../fifo.ts'
 import { checkIndexTail, decodeIndexHeader, INDEX_HEADER_SIZE, INDEX_TAIL_SIZE } from '../formats/index-file.ts'
+import { native } from '../native/binding.ts'
 import { syncDirectory } from '../sync-directory.ts'
 import { checkFirstRows, MOST_INDEX_BYTES, tooLarge } from './index-bytes.ts'
 import type { PutIndexOptions } from './index-store.ts'
@@ -103,6 +104,7 @@ async function readWhole(
   await fill(file, path, tail, size - INDEX_TAIL_SIZE)
   checkIndexTail(tail, size, path)
   const bytes = new Uint8Array(size)
+  native.expectFilled(bytes)
   for (let at = 0; at < size; at += PIECE) {
     signal?.throwIfAborted()
     await fill(file, path, bytes.subarray(at, at + PIECE), at)

@@ -203,6 +203,8 @@ export interface Native {
 
   /** Whether every byte is zero. At once, at the speed of memory. */
   isZero(bytes: Uint8Array): boolean
+  /** Says that all of `bytes`, just allocated, is about to be written: the kernel may then back it with large pages. */
+  expectFilled(bytes: Uint8Array): void
   /**
    * Looks through `count` rows of an index table that begin at `offset` of `bytes`: ends must grow, by at most
    * `maxSize`. Resolves to the first row that breaks this, or -1.

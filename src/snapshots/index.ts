@@ -9,11 +9,11 @@ export {
   type ChangeListener,
   initRepository,
   type InitOptions,
-  isRepository,
   type KeyProvider,
   Repository,
   type RepositoryConfig
 } from './repository.ts'
+export { isRepository } from './is-repository.ts'
 export { openRepository, OpenRepository, type OpenRepositoryOptions, Restores, Sets } from './open-repository.ts'
 export { type SetFilter, type SetRecord, type SetRef, type SoundSet, STOP } from './catalogue.ts'
 export type { Manifest, Member } from './manifest.ts'

@@ -178,11 +178,6 @@ export async function readConfig(paths: RepositoryPaths): Promise<RepositoryConf
   }
 }
 
-/** Whether the directory looks like a repository: what `mount` asks before it takes it for an index. */
-export async function isRepository(path: string): Promise<boolean> {
-  return (await readFile(join(path, 'repo.json'), 'utf8').catch(() => undefined))?.includes('"snaprepo/1"') === true
-}
-
 function storeLocation(paths: RepositoryPaths, { store }: RepositoryConfig): string {
   return isAbsolute(store) || /^[a-z][a-z0-9+.-]*:/i.test(store) ? store : join(paths.root, store)
 }

@@ -51,3 +51,17 @@ test('rows that are not there are not looked at', (t) => {
     t.throws(() => native.checkIndexRows(rowsOf([1, 1]).subarray(0, 80), offset, count, 7), { instanceOf: TypeError })
   }
 })
+
+test('bytes that are about to be filled keep what they hold, whatever their length and place', (t) => {
+  const buffer = new ArrayBuffer(5 * 2 ** 20)
+  for (const [offset, length] of [
+    [0, 0],
+    [1, 4095],
+    [4096, 4096],
+    [3, 5 * 2 ** 20 - 7]
+  ] as const) {
+    const bytes = new Uint8Array(buffer, offset, length).fill(7)
+    native.expectFilled(bytes)
+    t.true(bytes.every((byte) => byte === 7))
+  }
+})

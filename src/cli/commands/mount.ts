@@ -2,25 +2,17 @@ import { stat } from 'node:fs/promises'
 import { type Backup, backupKind, openBackup } from '../../archive/open-backup.ts'
 import { fetchTableBeside } from '../../archive/tree-tables.ts'
 import { OptionError } from '../../errors.ts'
-import {
-  backgroundParent,
-  BlobFilesystem,
-  blobNameFor,
-  type Filesystem,
-  FUSE_OPTIONS,
-  leave,
-  mount,
-  type Mounted,
-  parseFuseOptions,
-  Problems,
-  reportingFailures,
-  SnapshotFilesystem,
-  serveInBackground,
-  TRANSPORTS,
-  TreeFilesystem
-} from '../../mount/index.ts'
-import { isRepository } from '../../snapshots/repository.ts'
+import { backgroundParent, serveInBackground } from '../../mount/background.ts'
+import { BlobFilesystem, blobNameFor } from '../../mount/blob-filesystem.ts'
+import type { Filesystem } from '../../mount/filesystem.ts'
+import { leave } from '../../mount/leaving.ts'
+import { mount, type Mounted } from '../../mount/mount.ts'
+import { FUSE_OPTIONS, parseFuseOptions } from '../../mount/options.ts'
+import { Problems, reportingFailures } from '../../mount/problems.ts'
+import { TRANSPORTS } from '../../mount/transports.ts'
+import { TreeFilesystem } from '../../mount/tree-filesystem.ts'
 import { native } from '../../native/binding.ts'
+import { isRepository } from '../../snapshots/is-repository.ts'
 import { parseLocation } from '../../stores/location.ts'
 import { command, type Invocation } from '../command.ts'
 import { exitCodeFor } from '../exit-codes.ts'
@@ -31,7 +23,6 @@ import { defaulting, flag, oneOf, repeated, single, text, type ValuesOf } from '
 import { parseDuration } from '../quantities.ts'
 import { storeFileOption } from '../store-file.ts'
 import { cacheOptions, cacheSizeOption, storeOptions, whatOption } from '../store-options.ts'
-import { openedRepository } from '../snapshot-options.ts'
 import type { Terminal } from '../terminal.ts'
 import { treeTableFor } from '../tree-tables.ts'
 
@@ -114,9 +105,11 @@ async function serve(invocation: Mounting, onReady?: () => Promise<void>): Promi
   const problems = new Problems((line) => notice({ ...invocation, quiet: false }, line))
   if (index !== '-' && values.what === undefined && (await isRepository(index))) {
     refuseName(values.name, `${index} is a repository`)
-    await using repository = await openedRepository(invocation, index)
-    await using filesystem = await SnapshotFilesystem.open(repository)
-    return await serveFilesystem(invocation, { filesystem, problems, onReady })
+    // A mount of an index, which is what is mounted most, starts without what it never needs.
+    const { withShownRepository } = await import('../shown-repository.ts')
+    return await withShownRepository(invocation, index, (filesystem) =>
+      serveFilesystem(invocation, { filesystem, problems, onReady })
+    )
   }
   const what = values.what ?? (index === '-' ? 'blob' : backupKind(index))
   const opened = await backupOptions(invocation, index)

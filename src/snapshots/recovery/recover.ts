@@ -7,17 +7,11 @@ import { encodeJson, sha256 } from '../canonical-json.ts'
 import { publishIndex } from '../capture-entry.ts'
 import { findSet, lastId, setFiles } from '../catalogue.ts'
 import { ConflictError, DamagedError, NotARecoveryFileError } from '../errors.ts'
+import { isRepository } from '../is-repository.ts'
 import { lockFile } from '../locks.ts'
 import { encodeManifest, entriesOf } from '../manifest.ts'
 import { RepositoryPaths } from '../paths.ts'
-import {
-  isRepository,
-  type KeyProvider,
-  makeLayout,
-  readConfig,
-  Repository,
-  type RepositoryConfig
-} from '../repository.ts'
+import { type KeyProvider, makeLayout, readConfig, Repository, type RepositoryConfig } from '../repository.ts'
 import { parseSetId, setFile } from '../set-names.ts'
 import { unfoldIndex } from './folded-index.ts'
 import { type Multi, MultiFile } from './multi-file.ts'
