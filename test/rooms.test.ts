@@ -15,7 +15,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   reader: ['chunks', 'formats', 'native'],
   catar: ['formats', 'native', 'reader'],
   archive: BELOW_ARCHIVE,
-  serve: ['chunks', 'formats', 'indexes', 'native', 'stores'],
+  serve: ['catar', 'chunks', 'formats', 'indexes', 'native', 'stores'],
   snapshots: [...BELOW_ARCHIVE, 'archive'],
   mount: ['catar', 'formats', 'native', 'reader', 'snapshots'],
   cli: [...BELOW_ARCHIVE, 'archive', 'mount', 'serve', 'snapshots']

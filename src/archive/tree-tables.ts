@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { encodeTreeTable, openTreeTable } from '../catar/tree-table-file.ts'
+import { encodeTreeTable, openTreeTable, TREE_TABLE_SUFFIX } from '../catar/tree-table-file.ts'
 import type { TreeRows, TreeTable } from '../catar/tree-table.ts'
 import { FormatError, IndexMissingError } from '../errors.ts'
 import type { IndexTable } from '../formats/index-table.ts'
@@ -11,9 +11,6 @@ import { type OpenIndexOptions, saveIndex, type SaveIndexOptions } from '../inde
 import { makeDirectories } from '../make-directories.ts'
 import { native } from '../native/binding.ts'
 import { parseLocation } from '../stores/location.ts'
-
-/** What ends the name of a tree table that lies beside its index. */
-export const TREE_TABLE_SUFFIX = '.tree'
 
 // The directory's name carries the version of what is in it, so that another version finds nothing of this one.
 const CACHE_VERSION = 'trees-v1'

@@ -6,6 +6,9 @@ import { checkTreeRows } from './tree-table-check.ts'
 import { type Family, HEADER_SIZE, MAGIC, type Row, ROW_SIZE, TreeTable, type TreeRows } from './tree-table.ts'
 import { inTurns } from './turns.ts'
 
+/** What ends the name of a tree table that lies beside its index. */
+export const TREE_TABLE_SUFFIX = '.tree'
+
 /** The bytes of a saved table; `binding` is the digest of the index's rows. */
 export async function encodeTreeTable({ rows, heap, archiveSize }: TreeRows, binding: Uint8Array): Promise<Uint8Array> {
   const bytes = new Uint8Array(HEADER_SIZE + rows.length + heap.length)
@@ -34,9 +37,24 @@ export async function openTreeTable(
   return treeTable(rows, { signal })
 }
 
+/** Checks a saved table, every row of it, whatever index it is of. Throws FormatError when it is damaged. */
+export async function checkTreeTable(bytes: Uint8Array, what: string, options: ReadOptions = {}): Promise<void> {
+  const { binding, archiveSize } = claims(bytes, what)
+  await checkTreeRows(await readRows(bytes, binding, archiveSize, what), what, options)
+}
+
 /** A table of rows that are known to be right, such as the builder's. */
 export async function treeTable(rows: TreeRows, options: ReadOptions = {}): Promise<TreeTable> {
   return new TreeTable(rows, await familyOf(rows, options))
+}
+
+/** What the header says that the table is of. */
+function claims(bytes: Uint8Array, what: string): { binding: Uint8Array; archiveSize: number } {
+  if (bytes.length < HEADER_SIZE) throw new FormatError(what, bytes.length, 'ends within its header')
+  const view = new DataView(bytes.buffer, bytes.byteOffset, HEADER_SIZE)
+  const archiveSize = Number(view.getBigUint64(40, true))
+  if (Number.isSafeInteger(archiveSize)) return { binding: bytes.subarray(8, 40), archiveSize }
+  throw new FormatError(what, 40, `of an archive of ${archiveSize} bytes`)
 }
 
 async function readRows(bytes: Uint8Array, binding: Uint8Array, archiveSize: number, what: string): Promise<TreeRows> {

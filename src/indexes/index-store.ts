@@ -3,6 +3,14 @@ import type { ReadOptions } from '../read-options.ts'
 import type { Location } from '../stores/location.ts'
 import type { OpenerOptions } from '../stores/store-opener.ts'
 
+export interface GetIndexOptions extends ReadOptions {
+  /**
+   * What is asked for lies beside an index and is none, such as a tree table. Otherwise a store that can look at the ends
+   * of a file first refuses with FormatError what is no index, before it reads it. Default: false.
+   */
+  beside?: boolean | undefined
+}
+
 /** Where index files live, by plain name. */
 export interface IndexStore extends AsyncDisposable {
   /** How this store names itself in errors and logs. Never holds credentials. */
@@ -12,7 +20,7 @@ export interface IndexStore extends AsyncDisposable {
    * The whole index file, as it is: nothing of it has been checked. Rejects with IndexMissingError when the store is
    * certain, StoreUnavailableError when it could not tell, StoreRefusedError when it said no.
    */
-  get(name: string, options?: ReadOptions): Promise<Uint8Array>
+  get(name: string, options?: GetIndexOptions): Promise<Uint8Array>
   has(name: string, options?: ReadOptions): Promise<boolean>
 }
 

@@ -18,6 +18,13 @@ const PLAIN_ONLY = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBL
 /** The longest name a file system takes. */
 const MOST_NAME = 255
 
+export interface ReadLocalOptions {
+  /** Neither follow symlinks nor read from fifos and devices. Default: false. */
+  plainOnly?: boolean | undefined
+  /** The file lies beside an index and is none itself: its ends are not looked at. Default: false. */
+  beside?: boolean | undefined
+}
+
 /**
  * The bytes of a local index file. Its two ends are looked at first, so that what is no index is refused before it is
  * read. A fifo or a device is read to its end, unless only plain files count.
@@ -25,7 +32,7 @@ const MOST_NAME = 255
 export async function readLocalIndex(
   path: string,
   signal?: AbortSignal,
-  { plainOnly = false } = {}
+  { plainOnly = false, beside = false }: ReadLocalOptions = {}
 ): Promise<Uint8Array> {
   signal?.throwIfAborted()
   if (!plainOnly && (await isFifo(path))) return await readPiped(await readFifo(path, { signal }), path, signal)
@@ -39,7 +46,7 @@ export async function readLocalIndex(
     if (plainOnly && !found.isFile()) throw new IndexMissingError(path)
     if (found.isDirectory()) throw new FileError(path, 'EISDIR')
     if (!found.isFile()) return await readPiped(file.createReadStream({ autoClose: false }), path, signal)
-    return await readWhole(file, path, found.size, signal)
+    return await (beside ? readBytes(file, path, found.size, signal) : readWhole(file, path, found.size, signal))
   } catch (error) {
     signal?.throwIfAborted()
     throw failure(path, error)
@@ -94,7 +101,6 @@ async function readWhole(
   size: number,
   signal: AbortSignal | undefined
 ): Promise<Uint8Array> {
-  if (size > MOST_INDEX_BYTES) throw tooLarge(path)
   if (size < INDEX_HEADER_SIZE + INDEX_TAIL_SIZE)
     throw new FormatError(path, size, 'too short for an index, which ends')
   const tail = new Uint8Array(INDEX_TAIL_SIZE)
@@ -103,12 +109,23 @@ async function readWhole(
   decodeIndexHeader(header, path)
   await fill(file, path, tail, size - INDEX_TAIL_SIZE)
   checkIndexTail(tail, size, path)
+  return await readBytes(file, path, size, signal, (head) => checkFirstRows(head, path))
+}
+
+async function readBytes(
+  file: FileHandle,
+  path: string,
+  size: number,
+  signal: AbortSignal | undefined,
+  checkHead?: (head: Uint8Array) => Promise<void>
+): Promise<Uint8Array> {
+  if (size > MOST_INDEX_BYTES) throw tooLarge(path)
   const bytes = new Uint8Array(size)
   native.expectFilled(bytes)
   for (let at = 0; at < size; at += PIECE) {
     signal?.throwIfAborted()
     await fill(file, path, bytes.subarray(at, at + PIECE), at)
-    if (at === 0) await checkFirstRows(bytes.subarray(0, PIECE), path)
+    if (at === 0) await checkHead?.(bytes.subarray(0, PIECE))
   }
   return bytes
 }

@@ -4,6 +4,7 @@ import { FileError, StoreInvalidError } from '../errors.ts'
 import type { ReadOptions } from '../read-options.ts'
 import {
   checkIndexName,
+  type GetIndexOptions,
   type ListableIndexStore,
   type PutIndexOptions,
   type WritableIndexStore
@@ -39,8 +40,8 @@ export class LocalIndexStore implements WritableIndexStore, ListableIndexStore {
     return new LocalIndexStore(directory, options)
   }
 
-  async get(name: string, { signal }: ReadOptions = {}): Promise<Uint8Array> {
-    return readLocalIndex(this.#pathOf(name), signal, { plainOnly: !this.#followLinks })
+  async get(name: string, { signal, beside }: GetIndexOptions = {}): Promise<Uint8Array> {
+    return readLocalIndex(this.#pathOf(name), signal, { plainOnly: !this.#followLinks, beside })
   }
 
   async has(name: string, { signal }: ReadOptions = {}): Promise<boolean> {

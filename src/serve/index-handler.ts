@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { checkTreeTable, TREE_TABLE_SUFFIX } from '../catar/tree-table-file.ts'
 import { SingleFlight } from '../single-flight.ts'
 import { CairnError, FormatError, IndexMissingError, StoreUnavailableError } from '../errors.ts'
 import { decodeIndexBytes } from '../indexes/index-bytes.ts'
@@ -30,22 +31,22 @@ const MOST_NAME = 255
 
 /**
  * Serves an index store as desync's index server does, and parts of an index where only those are asked for (`Range`).
- * What is no valid index is neither sent nor taken.
+ * A tree table, `NAME.caidx.tree`, is kept beside its index. What is not what its name says is neither sent nor taken.
  */
 export function indexHandler(store: IndexStore, options: IndexHandlerOptions = {}): Handler {
   const { base = '/', writable = false, most = MOST_TAKEN, onProblem = () => {} } = options
   const flights = new SingleFlight<string, Uint8Array>()
 
   const load = async (name: string, read: ReadOptions) => {
-    const bytes = await store.get(name, read)
-    await decodeIndexBytes(bytes, name, read)
+    const bytes = await store.get(name, { ...read, beside: isTable(name) })
+    await check(name, bytes, read)
     return bytes
   }
 
   const take = async (target: WritableIndexStore, name: string, request: IncomingMessage, response: ServerResponse) => {
     const body = await readBody(request, response, most)
     if (body === undefined) return
-    const damage = await decodeIndexBytes(body, name).then(() => undefined, onlyDamage)
+    const damage = await check(name, body).then(() => undefined, onlyDamage)
     if (damage !== undefined) return finish(response, 415, damage.message)
     await target.put(name, body)
     finish(response, 200)
@@ -72,6 +73,16 @@ export function indexHandler(store: IndexStore, options: IndexHandlerOptions = {
       finish(response, statusOf(error))
     }
   }
+}
+
+function isTable(name: string): boolean {
+  return name.endsWith(TREE_TABLE_SUFFIX)
+}
+
+/** Rejects with FormatError unless the bytes are what the name says. */
+async function check(name: string, bytes: Uint8Array, read: ReadOptions = {}): Promise<void> {
+  if (isTable(name)) await checkTreeTable(bytes, name, read)
+  else await decodeIndexBytes(bytes, name, read)
 }
 
 /** The plain name of an index behind the base, or undefined. */

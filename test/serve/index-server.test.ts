@@ -2,9 +2,14 @@ import { execFileSync } from 'node:child_process'
 import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
+import { scanTree } from '../../src/archive/scan-tree.ts'
+import { findTreeTable } from '../../src/archive/tree-tables.ts'
+import { encodeTreeTable } from '../../src/catar/tree-table-file.ts'
 import { LocalIndexStore } from '../../src/indexes/local-index-store.ts'
 import { openIndex } from '../../src/indexes/open-index.ts'
+import { FileReader } from '../../src/reader/file-reader.ts'
 import { byteRange } from '../../src/serve/byte-range.ts'
+import { cairn } from '../cli/cairn.ts'
 import { bytesOf } from '../support/bytes.ts'
 import { scratch } from '../support/scratch.ts'
 import { put, rawly, serving } from './served.ts'
@@ -128,6 +133,33 @@ test('a valid index is taken, a damaged one is not, and nothing is left of it', 
   t.is((await put(`${url}/big.caibx`, new Uint8Array(100_001))).status, 413)
   t.deepEqual((await readdir(path)).sort(), before)
   t.deepEqual(new Uint8Array(await readFile(join(path, 'one.caibx'))), index)
+})
+
+test('a tree table is taken and sent beside its index, and nothing else of its name', async (t) => {
+  const { url, path } = await served(t, { writable: true })
+  await using reader = await FileReader.open('test/fixtures/tree/tree.catar')
+  const table = await encodeTreeTable((await scanTree(reader))!, new Uint8Array(32))
+  t.is((await put(`${url}/one.caidx.tree`, table)).status, 200)
+  const sent = await (await fetch(`${url}/one.caidx.tree`)).arrayBuffer()
+  t.deepEqual(new Uint8Array(sent), table)
+  const flipped = table.map((byte, i) => (i === table.length - 1 ? byte ^ 1 : byte))
+  for (const body of [index, flipped, table.subarray(0, -1), table.subarray(0, 50), '']) {
+    t.is((await put(`${url}/two.caidx.tree`, body)).status, 415)
+  }
+  t.is((await put(`${url}/one.caidx`, table)).status, 415)
+  t.deepEqual((await readdir(path)).sort(), ['one.caibx', 'one.caidx.tree', 'with blank.caibx'])
+})
+
+test('a tree that is made into a served index store has its table there, and a mount finds it', async (t) => {
+  const { url, path } = await served(t, { writable: true })
+  const store = join(path, 'store')
+  const { code, err } = await cairn('make', `${url}/made.caidx`, 'test/fixtures/tree', '-s', store, '--quiet')
+  t.is(code, 0, err)
+  t.true((await readdir(path)).includes('made.caidx.tree'))
+  const said: string[] = []
+  const table = await openIndex(`${url}/made.caidx`)
+  t.truthy(await findTreeTable(`${url}/made.caidx`, table, { onVerbose: (line) => said.push(line) }), said.join())
+  t.regex(said.join(), /^tree table http.*made\.caidx\.tree$/)
 })
 
 test('nothing is taken unless the server is writable', async (t) => {
