@@ -1,7 +1,6 @@
 #include "chunk_files.hh"
 
 #include "frames.hh"
-#include "resident.hh"
 
 namespace cairn {
 
@@ -24,32 +23,34 @@ std::string nameOf(const Digest& id) {
 
 }  // namespace
 
-ChunkRef ChunkFiles::readNow(const Digest& id, std::size_t size) const {
+ChunkRef ChunkFiles::read(const Digest& id, std::size_t size, Patience patience) const {
   const std::string path = directory_ + "/" + nameOf(id);
   bool absent = false;
-  ChunkRef chunk = readPlain(path, size, absent);
-  if (absent && !suffix_.empty()) chunk = readCompressed(path + suffix_, size);
+  ChunkRef chunk = readPlain(path, size, patience, absent);
+  if (absent && !suffix_.empty()) chunk = readCompressed(path + suffix_, size, patience);
   if (!chunk || digestOf(digest_, chunk->bytes()) != id) return {};
   return chunk;
 }
 
-ChunkRef ChunkFiles::readPlain(const std::string& path, std::size_t size, bool& absent) const {
+ChunkRef ChunkFiles::readPlain(const std::string& path, std::size_t size, Patience patience, bool& absent) const {
   ChunkRef chunk;
-  const Residency read = readResident(path.c_str(), size, [&](std::size_t found) -> std::uint8_t* {
+  const auto bufferFor = [&](std::size_t found) -> std::uint8_t* {
     if (found == size) chunk = ChunkRef::allocate(size);
     return chunk ? chunk->data() : nullptr;
-  });
+  };
+  const Residency read = readResident(path.c_str(), size, bufferFor, patience);
   absent = read == Residency::kAbsent;
   return read == Residency::kRead ? std::move(chunk) : ChunkRef();
 }
 
-ChunkRef ChunkFiles::readCompressed(const std::string& path, std::size_t size) const {
+ChunkRef ChunkFiles::readCompressed(const std::string& path, std::size_t size, Patience patience) const {
   thread_local Scratch scratch;
   std::vector<std::uint8_t>& stored = scratch.stored;
-  const Residency read = readResident(path.c_str(), size + kSlack, [&](std::size_t found) {
+  const auto bufferFor = [&](std::size_t found) {
     stored.resize(found);
     return stored.data();
-  });
+  };
+  const Residency read = readResident(path.c_str(), size + kSlack, bufferFor, patience);
   ChunkRef chunk;
   if (read != Residency::kRead || unframe(stored, size, scratch, chunk)) return {};
   scratch.trim();

@@ -4,10 +4,11 @@
 
 #include "chunk_bytes.hh"
 #include "digest.hh"
+#include "resident.hh"
 
 namespace cairn {
 
-/** A local store of chunks, for threads that must not wait for a disk. Safe from all of them. */
+/** A local store of chunks, for threads that wait for nothing but perhaps the disk. Safe from all of them. */
 class ChunkFiles {
  public:
   /** `directory` is absolute, and no symlink in it is followed. */
@@ -15,14 +16,14 @@ class ChunkFiles {
       : directory_(std::move(directory)), suffix_(std::move(suffix)), digest_(digest) {}
 
   /**
-   * The plain bytes of a chunk, checked. Empty where its file is not all in the page cache, is not the chunk, or is not
-   * there: whoever can wait finds out which.
+   * The plain bytes of a chunk, checked. Empty where its file has to be waited for, is not the chunk, or is not there:
+   * whoever has more patience finds out which.
    */
-  ChunkRef readNow(const Digest& id, std::size_t size) const;
+  ChunkRef read(const Digest& id, std::size_t size, Patience patience) const;
 
  private:
-  ChunkRef readPlain(const std::string& path, std::size_t size, bool& absent) const;
-  ChunkRef readCompressed(const std::string& path, std::size_t size) const;
+  ChunkRef readPlain(const std::string& path, std::size_t size, Patience patience, bool& absent) const;
+  ChunkRef readCompressed(const std::string& path, std::size_t size, Patience patience) const;
 
   const std::string directory_;
   const std::string suffix_;

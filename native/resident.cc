@@ -38,7 +38,8 @@ bool isMemory(int fd) {
   return fstatfs(fd, &found) == 0 && (found.f_type == TMPFS_MAGIC || found.f_type == RAMFS_MAGIC);
 }
 
-ssize_t readNow(int fd, std::uint8_t* buffer, std::size_t size) {
+ssize_t readNow(int fd, std::uint8_t* buffer, std::size_t size, Patience patience) {
+  if (patience == Patience::kDisk) return pread(fd, buffer, size, 0);
   iovec piece{buffer, size};
   const ssize_t got = preadv2(fd, &piece, 1, 0, RWF_NOWAIT);
   if (got >= 0 || errno != EOPNOTSUPP || !isMemory(fd)) return got;
@@ -47,7 +48,8 @@ ssize_t readNow(int fd, std::uint8_t* buffer, std::size_t size) {
 
 }  // namespace
 
-Residency readResident(const char* path, std::size_t most, const std::function<std::uint8_t*(std::size_t)>& bufferFor) {
+Residency readResident(const char* path, std::size_t most, const std::function<std::uint8_t*(std::size_t)>& bufferFor,
+                       Patience patience) {
   const Opened file(openWithoutLinks(path));
   if (file.fd < 0) {
     // Kernels before 5.6, and sandboxes that do not know the call, leave it to whoever can wait.
@@ -61,7 +63,7 @@ Residency readResident(const char* path, std::size_t most, const std::function<s
   if (size == 0 || size > most) return Residency::kOther;
   std::uint8_t* buffer = bufferFor(size);
   if (buffer == nullptr) return Residency::kOther;
-  const ssize_t got = readNow(file.fd, buffer, size);
+  const ssize_t got = readNow(file.fd, buffer, size, patience);
   // The beginning alone may be in memory.
   if (got < 0 || static_cast<std::size_t>(got) < size) return Residency::kWaits;
   return Residency::kRead;

@@ -17,10 +17,15 @@ enum class Residency {
   kOther,
 };
 
+/** Where the bytes of a file may come from. */
+enum class Patience { kMemory, kDisk };
+
 /**
- * Reads a whole file without waiting for a disk: what a server may do between two requests. `path` must be absolute; no
- * symlink in it is followed. `bufferFor` is asked once for as many bytes as the file has, and may return null.
+ * Reads a whole file, with kMemory without waiting for a disk: what a server may do between two requests. `path` must be
+ * absolute; no symlink in it is followed. `bufferFor` is asked once for as many bytes as the file has, and may return
+ * null.
  */
-Residency readResident(const char* path, std::size_t most, const std::function<std::uint8_t*(std::size_t)>& bufferFor);
+Residency readResident(const char* path, std::size_t most, const std::function<std::uint8_t*(std::size_t)>& bufferFor,
+                       Patience patience = Patience::kMemory);
 
 }  // namespace cairn

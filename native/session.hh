@@ -140,6 +140,8 @@ class Session {
 
   /** Bytes of chunks that were decoded here and that JavaScript, who bounds them, has not heard of. */
   std::atomic<std::uint64_t> unheard_{0};
+  /** Threads that wait for a disk now. */
+  std::atomic<unsigned> waiting_{0};
 
   Known known_;
   std::unique_ptr<Answers> answers_;

@@ -50,16 +50,16 @@ bool Contents::borrow(const Node& node, std::uint64_t offset, std::uint64_t leng
 }
 
 bool Contents::borrowDecoding(const Node& node, std::uint64_t offset, std::uint64_t length, std::size_t most,
-                              Borrowed& borrowed, std::vector<Decoded>& decoded) {
+                              Patience patience, Borrowed& borrowed, std::vector<Decoded>& decoded) {
   for (;;) {
     std::optional<Missing> missing;
     borrowed.restart();
     if (borrow(node, offset, length, borrowed, missing)) return true;
-    if (!missing || decoded.size() == most || !decode(*missing, decoded)) return false;
+    if (!missing || decoded.size() == most || !decode(*missing, patience, decoded)) return false;
   }
 }
 
-bool Contents::decode(const Missing& missing, std::vector<Decoded>& decoded) {
+bool Contents::decode(const Missing& missing, Patience patience, std::vector<Decoded>& decoded) {
   std::shared_ptr<Residents> residents;
   std::shared_ptr<const ChunkFiles> files;
   ChunkKey key;
@@ -73,7 +73,7 @@ bool Contents::decode(const Missing& missing, std::vector<Decoded>& decoded) {
     key = table.rows.keyAt(missing.row);
     size = static_cast<std::size_t>(table.rows.endAt(missing.row) - table.rows.startAt(missing.row));
   }
-  ChunkRef chunk = files->readNow(key.bytes, size);
+  ChunkRef chunk = files->read(key.bytes, size, patience);
   if (!chunk) return false;
   residents->publish(key, std::move(chunk));
   decoded.push_back({missing.table, key, size});

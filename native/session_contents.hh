@@ -63,10 +63,10 @@ class Contents {
     std::size_t size;
   };
   /**
-   * The same, where as much as `most` chunks that are missing are decoded on the spot, as far as no disk has to be
-   * waited for. Those are in `decoded`, also when it returns false.
+   * The same, where as much as `most` chunks that are missing are decoded on the spot, as far as `patience` goes. Those
+   * are in `decoded`, also when it returns false.
    */
-  bool borrowDecoding(const Node& node, std::uint64_t offset, std::uint64_t length, std::size_t most,
+  bool borrowDecoding(const Node& node, std::uint64_t offset, std::uint64_t length, std::size_t most, Patience patience,
                       Borrowed& borrowed, std::vector<Decoded>& decoded);
 
   /** SEEK_DATA and SEEK_HOLE as far as all-zero chunks are known. Returns 0 or an errno. */
@@ -90,7 +90,7 @@ class Contents {
                   std::optional<Missing>& missing);
   bool borrowTable(std::uint32_t table, std::uint64_t position, std::uint64_t length, Borrowed& borrowed,
                    std::optional<Missing>& missing);
-  bool decode(const Missing& missing, std::vector<Decoded>& decoded);
+  bool decode(const Missing& missing, Patience patience, std::vector<Decoded>& decoded);
 
   std::shared_mutex mutex_;
   std::vector<Table> tables_;

@@ -26,6 +26,21 @@ constexpr std::uint32_t kDirectory = 0040000;
 constexpr std::uint32_t kRegular = 0100000;
 constexpr std::uint32_t kKind = 0170000;
 
+/** A thread that waits for a disk, as one of them always may not: somebody has to hear the kernel. */
+class Waiting {
+ public:
+  Waiting(std::atomic<unsigned>& waiting, unsigned threads)
+      : waiting_(waiting), allowed_(waiting_.fetch_add(1) + 1 < threads) {}
+  ~Waiting() { waiting_ -= 1; }
+  Waiting(const Waiting&) = delete;
+  Waiting& operator=(const Waiting&) = delete;
+  bool allowed() const { return allowed_; }
+
+ private:
+  std::atomic<unsigned>& waiting_;
+  const bool allowed_;
+};
+
 Message ranMessage(const Run& run) {
   Message message(Topic::ran);
   message.inode = run.inode;
@@ -195,7 +210,12 @@ bool Session::gather(const Node& node, std::uint64_t offset, std::uint64_t lengt
   // A long read misses many chunks, which several threads decode faster, and JavaScript goes on behind it.
   if (length > kSmallRead || unheard_ > kMostUnheard) return contents_.borrow(node, offset, length, borrowed);
   std::vector<Contents::Decoded> decoded;
-  const bool gathered = contents_.borrowDecoding(node, offset, length, kFewChunks, borrowed, decoded);
+  bool gathered = contents_.borrowDecoding(node, offset, length, kFewChunks, Patience::kMemory, borrowed, decoded);
+  if (!gathered) {
+    const Waiting waiting(waiting_, options_.threads);
+    if (waiting.allowed())
+      gathered = contents_.borrowDecoding(node, offset, length, kFewChunks, Patience::kDisk, borrowed, decoded);
+  }
   for (const auto& [table, key, size] : decoded) {
     Message message(Topic::decoded);
     message.inode = table;

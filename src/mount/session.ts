@@ -1,5 +1,5 @@
 import { realpath } from 'node:fs/promises'
-import { availableParallelism, constants } from 'node:os'
+import { constants } from 'node:os'
 import { describeErrno, MountRefusedError } from '../errors.ts'
 import {
   openSession,
@@ -49,13 +49,10 @@ export interface ServedSession {
 
 // Measured on two cores with everything in memory, in turn, best of twelve: one thread 1.8 GB/s for one reader, 1.6 for
 // four, 103,000 random reads of 4 KiB a second; two threads 2.0, 2.3 and 89,000; descriptors of their own gained nothing.
-// A read-ahead of 512 KiB, 1 MiB and 4 MiB gave 1.9, 1.9 and 1.7 GB/s, the kernel's own 128 KiB 1.8: what is larger only
-// asks for more at a time. More than four threads would need more cores than have been tried.
-const SPEED: SessionSpeed = {
-  threads: Math.min(4, Math.max(2, Math.floor(availableParallelism() / 2))),
-  readahead: 1024 * 1024,
-  pages: 256
-}
+// All but one may wait for a disk: with nothing in memory four jobs of random reads took 3.2 s with two threads, 2.6 with
+// three, 2.4 with four. A read-ahead of 512 KiB, 1 MiB and 4 MiB gave 1.9, 1.9 and 1.7 GB/s, the kernel's own 128 KiB 1.8:
+// what is larger only asks for more at a time.
+const SPEED: SessionSpeed = { threads: 4, readahead: 1024 * 1024, pages: 256 }
 
 /** What decides how fast a session is. */
 export type SessionSpeed = Pick<SessionOptions, 'threads' | 'cloneDescriptors' | 'readahead' | 'pages' | 'tellEvery'>
