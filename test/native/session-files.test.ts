@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process'
+import { statfsSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
 import ava, { type ExecutionContext } from 'ava'
@@ -8,6 +10,7 @@ import { native } from '../../src/native/binding.ts'
 import { createResidentChunks } from '../../src/native/resident-chunks.ts'
 import { NODE_ROW, TOPIC, writeNode, type SessionMessage } from '../../src/native/session.ts'
 import { chunkIdOf, lcg, tableOf } from '../support/chunks.ts'
+import { skippingWhen } from '../support/needs.ts'
 import { scratch } from '../support/scratch.ts'
 import { fusePeer, OP, readArguments } from './support/fuse-peer.ts'
 
@@ -70,6 +73,11 @@ test('a long read, and one that needs more than a chunk or two, is left to those
   t.true(residents.count <= 2)
 })
 
+// linux/magic.h
+const TMPFS = 0x01021994
+const isTmpfs = statfsSync(tmpdir()).type === TMPFS
+const onDisk = skippingWhen(test, isTmpfs ? ['needs temporary files on a disk, not on tmpfs'] : [])
+
 /** Has the kernel forget what it cached of a file. */
 function forget(path: string): void {
   execFileSync('dd', [`of=${path}`, 'oflag=nocache', 'conv=notrunc,fdatasync', 'count=0', 'status=none'])
@@ -84,7 +92,7 @@ test('what only a disk has is waited for by threads beside the one that hears th
   t.is(reads().length, 0)
 })
 
-test('a session that has one thread waits for no disk', async (t) => {
+onDisk('a session that has one thread waits for no disk', async (t) => {
   const { peer, residents, fileOf, reads } = await filed(t)
   forget(fileOf(0))
   peer.send(OP.read, 2, readArguments(0, 4096))
