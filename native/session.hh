@@ -105,8 +105,8 @@ class Session {
 
   void ask(Topic topic, const FuseRequest& request, int descriptor, Flight flight, Message message);
   void post(Message message);
-  /** Whether the bytes of a node could be gathered, decoding a chunk or two that are missing. */
-  bool gather(const Node& node, std::uint64_t offset, std::uint64_t length, Borrowed& borrowed);
+  /** Whether the bytes of a node could be gathered, decoding a chunk or two that are missing and not on their way. */
+  bool gather(const Node& node, std::uint64_t offset, std::uint64_t length, bool awaited, Borrowed& borrowed);
   void failAll();
   void startOthers();
   /** What the first who knows says to `question(answers)`. */

@@ -10,6 +10,8 @@ void Session::answerFrom(std::unique_ptr<Answers> answers) {
   if (answers_) return;
   answers_ = std::move(answers);
   best_.store(answers_.get(), std::memory_order_release);
+  // Nobody looks there again for what is known for good now.
+  known_.clear();
 }
 
 void Session::answerNode(std::uint64_t ticket, const Node& node) {

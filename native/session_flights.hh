@@ -32,6 +32,11 @@ enum class Topic : std::uint32_t {
   ended = 12,
   /** A chunk was brought into memory: `inode` is the number of its index, `name` its id, `length` its size. */
   decoded = 13,
+  /**
+   * Like `ran`, but counted in an index and not in a node, so that a reader who goes from file to file is one: `inode` is
+   * the number of the index, `ticket` where the content that was read last ends.
+   */
+  passed = 14,
 };
 
 struct Message {

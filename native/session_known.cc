@@ -124,6 +124,14 @@ void Known::dropName(std::uint64_t parent, std::string_view name) {
   pages_.clear();
 }
 
+void Known::clear() {
+  nodes_.clear();
+  names_.clear();
+  texts_.clear();
+  pages_.clear();
+  insides_.clear();
+}
+
 std::size_t Known::bytes() { return nodes_.bytes() + names_.bytes() + texts_.bytes() + pages_.bytes() + insides_.bytes(); }
 
 Found Known::text(const std::string& key, std::string& bytes) {

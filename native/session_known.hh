@@ -38,6 +38,8 @@ class Known final : public Answers {
   void dropNode(std::uint64_t inode);
   void dropName(std::uint64_t parent, std::string_view name);
 
+  void clear();
+
   std::size_t bytes();
 
  private:

@@ -7,9 +7,19 @@
 
 namespace cairn {
 
-/** A stretch of one node that was read from start to end, by whatever requests. */
+/** What positions are counted in: a node, or the bytes of an index, in which many nodes lie one behind the other. */
+struct Space {
+  static Space ofNode(std::uint64_t inode) { return {inode, false}; }
+  static Space ofTable(std::uint32_t table) { return {table, true}; }
+  bool operator==(const Space&) const = default;
+
+  std::uint64_t number = 0;
+  bool table = false;
+};
+
+/** A stretch that was read from start to end, by whatever requests. */
 struct Run {
-  std::uint64_t inode;
+  Space space;
   std::uint64_t start;
   std::uint64_t length;
 };
@@ -24,9 +34,11 @@ class Runs {
   explicit Runs(std::uint64_t most) : most_(most) {}
 
   /** Notes a read that was answered; true when `run` is to be told now. */
-  bool note(std::uint64_t inode, std::uint64_t offset, std::uint64_t length, Run& run);
+  bool note(Space space, std::uint64_t offset, std::uint64_t length, Run& run);
   /** Notes a read that JavaScript is going to hear of anyway; true when `run` is to be told before it. */
-  bool pass(std::uint64_t inode, std::uint64_t offset, std::uint64_t length, Run& run);
+  bool pass(Space space, std::uint64_t offset, std::uint64_t length, Run& run);
+  /** Whether a read continues a run that was told of, so that what it needs is on its way. */
+  bool continues(Space space, std::uint64_t offset);
 
  private:
   /** Several threads answer, and the kernel reads ahead in its own order: that far from its end still belongs to a run. */
@@ -34,7 +46,7 @@ class Runs {
   static constexpr std::uint64_t kLeast = 128u << 10;
 
   struct Growing {
-    std::uint64_t inode = 0;
+    Space space;
     std::uint64_t told = 0;
     std::uint64_t end = 0;
     std::uint64_t step = kLeast;
@@ -43,8 +55,8 @@ class Runs {
     std::uint64_t turn = 0;
   };
 
-  Growing* find(std::uint64_t inode, std::uint64_t offset);
-  Growing& replaceOldest(std::uint64_t inode, std::uint64_t offset);
+  Growing* find(Space space, std::uint64_t offset);
+  Growing& replaceOldest(Space space, std::uint64_t offset);
 
   const std::uint64_t most_;
   std::mutex mutex_;

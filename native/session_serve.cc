@@ -41,11 +41,12 @@ class Waiting {
   const bool allowed_;
 };
 
-Message ranMessage(const Run& run) {
-  Message message(Topic::ran);
-  message.inode = run.inode;
+Message messageOf(const Run& run, const Node& node) {
+  Message message(run.space.table ? Topic::passed : Topic::ran);
+  message.inode = run.space.number;
   message.position = run.start;
   message.length = run.length;
+  if (run.space.table) message.ticket = node.start + node.attributes.size;
   return message;
 }
 
@@ -173,6 +174,9 @@ void Session::serveRead(FuseRequest& request, int descriptor) {
     return;
   }
   std::uint64_t length = asked.size;
+  const bool inTable = known && node.table != kNoTable;
+  const Space space = inTable ? Space::ofTable(node.table) : Space::ofNode(request.node());
+  const std::uint64_t position = inTable ? node.start + asked.offset : asked.offset;
   if (known) {
     if ((node.attributes.mode & kKind) == kDirectory) {
       sendReply(descriptor, request.unique(), EISDIR);
@@ -182,12 +186,10 @@ void Session::serveRead(FuseRequest& request, int descriptor) {
     Borrowed borrowed;
     borrowed.pieces.reserve(32);
     borrowed.pieces.emplace_back();
-    if ((node.attributes.mode & kKind) == kRegular && gather(node, asked.offset, length, borrowed)) {
+    if ((node.attributes.mode & kKind) == kRegular && gather(node, asked.offset, length, runs_.continues(space, position), borrowed)) {
       sendGathered(descriptor, request.unique(), borrowed.pieces, borrowed.length);
       Run run;
-      if (runs_.note(request.node(), asked.offset, length, run)) {
-        post(ranMessage(run));
-      }
+      if (runs_.note(space, position, length, run)) post(messageOf(run, node));
       return;
     }
   }
@@ -200,15 +202,14 @@ void Session::serveRead(FuseRequest& request, int descriptor) {
   message.unknown = !known;
   // What was read until here comes first, so that JavaScript sees one reader, not one who jumps.
   Run run;
-  if (known && runs_.pass(request.node(), asked.offset, length, run)) {
-    post(ranMessage(run));
-  }
+  if (known && runs_.pass(space, position, length, run)) post(messageOf(run, node));
   ask(Topic::read, request, descriptor, std::move(flight), std::move(message));
 }
 
-bool Session::gather(const Node& node, std::uint64_t offset, std::uint64_t length, Borrowed& borrowed) {
-  // A long read misses many chunks, which several threads decode faster, and JavaScript goes on behind it.
-  if (length > kSmallRead || unheard_ > kMostUnheard) return contents_.borrow(node, offset, length, borrowed);
+bool Session::gather(const Node& node, std::uint64_t offset, std::uint64_t length, bool awaited, Borrowed& borrowed) {
+  // A long read misses many chunks, which several threads decode faster, and JavaScript goes on behind it. What a run
+  // needs next is mostly being decoded already.
+  if (length > kSmallRead || awaited || unheard_ > kMostUnheard) return contents_.borrow(node, offset, length, borrowed);
   std::vector<Contents::Decoded> decoded;
   bool gathered = contents_.borrowDecoding(node, offset, length, kFewChunks, Patience::kMemory, borrowed, decoded);
   if (!gathered) {

@@ -7,6 +7,7 @@ import type { RandomReader } from '../reader/random-reader.ts'
 import type { CatarEntry } from './entry.ts'
 import { DirectoryEnd, Node, type ArchiveEvent } from './events.ts'
 import { decodeHead } from './head.ts'
+import type { LeafRows } from './leaf-rows.ts'
 import type { Rules } from './rules.ts'
 import { RandomWindow, StreamWindow, type Window } from './window.ts'
 
@@ -14,6 +15,8 @@ import { RandomWindow, StreamWindow, type Window } from './window.ts'
 export const DEEPEST = 2048
 /** Deep trees may exceed what one path may have, but not by much. */
 const LONGEST_PATH = 64 * 1024
+/** A longer one is decoded like all that is unusual. */
+const LONGEST_NAME = 255
 /** casync neither writes nor reads nodes nested deeper, counting the root and the node. */
 export const DEEPEST_FOR_CASYNC = 64
 
@@ -28,6 +31,10 @@ export interface DecodeOptions extends ReadOptions {
   end?: number | undefined
   /** Refuse goodbye tables whose tail is wrong. Default: true. */
   checkTables?: boolean | undefined
+  /** Takes what it can of the files and links; of those there is no event then. */
+  leaves?: LeafRows | undefined
+  /** Instead of one of the decoder's own; closed at the end. */
+  window?: Window | undefined
 }
 
 /**
@@ -40,7 +47,7 @@ export async function* decodeArchive(
   options: DecodeOptions = {}
 ): AsyncGenerator<ArchiveEvent, void, undefined> {
   const { signal } = options
-  const [window, limit, name] = openWindow(source, options.end)
+  const [window, limit, name] = openWindow(source, options)
   const walk = new Walk(window, limit, { ...options, what: options.what ?? name })
   try {
     while (!walk.finished) {
@@ -55,10 +62,13 @@ export async function* decodeArchive(
   }
 }
 
-function openWindow(source: RandomReader | AsyncIterable<Uint8Array>, end = Infinity): [Window, number, string] {
-  if (!('readInto' in source)) return [new StreamWindow(source), Infinity, 'archive']
+function openWindow(
+  source: RandomReader | AsyncIterable<Uint8Array>,
+  { end = Infinity, window }: DecodeOptions
+): [Window, number, string] {
+  if (!('readInto' in source)) return [window ?? new StreamWindow(source), Infinity, 'archive']
   const limit = Math.min(end, source.size)
-  return [new RandomWindow(source, limit), limit, source.name]
+  return [window ?? new RandomWindow(source, limit), limit, source.name]
 }
 
 /** How far a walk has come: everything but the waiting for bytes. */
@@ -67,6 +77,7 @@ class Walk {
   readonly #limit: number
   readonly #what: string
   readonly #checkTables: boolean
+  readonly #leaves: LeafRows | undefined
   #rules: Rules | undefined
   #position: number
   #begun = false
@@ -75,12 +86,14 @@ class Walk {
   /** Its goodbye table, once that has begun. */
   #table: { start: number; size: number } | undefined
 
-  constructor(window: Window, limit: number, { what = 'archive', start = 0, checkTables = true }: DecodeOptions) {
+  constructor(window: Window, limit: number, options: DecodeOptions) {
+    const { what = 'archive', start = 0, checkTables = true, leaves } = options
     this.#window = window
     this.#limit = limit
     this.#what = what
     this.#position = start
     this.#checkTables = checkTables
+    this.#leaves = leaves
   }
 
   get finished(): boolean {
@@ -92,6 +105,7 @@ class Walk {
     const bytes = this.#window.from(this.#position)
     if (this.#table !== undefined) return this.#leave(this.#table, bytes)
     if (!this.#begun) return this.#enter(bytes)
+    if (this.#passLeaves(bytes)) return 0
     if (bytes.length < ELEMENT_HEADER_SIZE) return ELEMENT_HEADER_SIZE
     const { kind, size } = decodeElementHeader(new Cursor(bytes, this.#what, this.#position))
     if (kind !== 'goodbye') return this.#enter(bytes)
@@ -129,7 +143,25 @@ class Walk {
     this.#begun = true
     if (entry.type === 'directory') this.#directory = node
     if (entry.type === 'file') this.#position = entry.payload.start + entry.payload.size
+    this.#learn(entry, bytes, position, end)
     return node
+  }
+
+  /** Whether there were leaves that need no event. */
+  #passLeaves(bytes: Uint8Array): boolean {
+    const directory = this.#directory
+    if (this.#leaves === undefined || directory === undefined) return false
+    // Where limits are near, every node is looked at.
+    if (directory.depth + 1 >= DEEPEST || directory.pathLength + 1 + LONGEST_NAME > LONGEST_PATH) return false
+    const position = this.#position
+    this.#position = this.#leaves.take(bytes, position, this.#limit)
+    return this.#position > position
+  }
+
+  #learn(entry: CatarEntry, bytes: Uint8Array, position: number, end: number): void {
+    if (entry.type !== 'file' && entry.type !== 'symlink') return
+    const content = ELEMENT_HEADER_SIZE + (entry.type === 'file' ? 0 : entry.target.length + 1)
+    this.#leaves?.learn(entry, bytes.subarray(entry.offset - position, end - content - position), this.#rules!)
   }
 
   #leave({ start, size }: { start: number; size: number }, bytes: Uint8Array): DirectoryEnd | number {

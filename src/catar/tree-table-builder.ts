@@ -1,9 +1,20 @@
 import type { CatarEntry } from './entry.ts'
 import { shownXattrs } from './shown-xattrs.ts'
-import { FIELD, NO_XATTRS, type Row, ROW_SIZE, type ShownXattr, type TreeRows } from './tree-table.ts'
+import { FIELD, NO_XATTRS, type Row, ROW_SIZE, type ShownXattr, type TreeRows, TreeTable } from './tree-table.ts'
 
 const LONGEST_NAME = 255
 const LARGEST_HEAP = 0xffff_fff0
+const TWO_32 = 0x1_0000_0000
+const NO_FAMILY = { firstChild: new Uint32Array(), children: new Uint32Array() }
+
+/** A file or a link that differs from a checked one in nothing but this and its content. */
+export interface LeafRow {
+  readonly like: CatarEntry
+  readonly offset: number
+  readonly mtimeLow: number
+  readonly mtimeHigh: number
+  readonly name: Uint8Array
+}
 
 /**
  * Gathers rows while an archive is walked or made: `enter` for every node in archive order, `leave` at the end of every
@@ -21,24 +32,29 @@ export class TreeTableBuilder {
   /** The next node: the root first, a directory's children behind it. */
   enter(entry: CatarEntry): void {
     const row = this.#count
-    this.#count += 1
-    const { length } = entry.name
-    if (length > LONGEST_NAME || this.#heap.size > LARGEST_HEAP || (row > 0 && this.#open.length === 0))
-      this.#impossible = true
-    if (this.#impossible) return
-    const view = this.#rows.reserve(ROW_SIZE)
-    view.setBigUint64(FIELD.offset, BigInt(entry.offset), true)
+    const view = this.#begin(entry, entry.name)
+    if (view === undefined) return
+    putU64(view, FIELD.offset, entry.offset)
     view.setBigInt64(FIELD.mtime, BigInt.asIntN(64, entry.mtime), true)
-    view.setUint32(FIELD.mode, entry.mode, true)
-    view.setUint32(FIELD.uid, entry.uid, true)
-    view.setUint32(FIELD.gid, entry.gid, true)
-    view.setUint32(FIELD.parent, this.#open.at(-1) ?? 0, true)
-    view.setUint32(FIELD.next, row + 1, true)
-    view.setUint32(FIELD.name, this.#heap.append(entry.name), true)
-    view.setUint16(FIELD.nameLength, length, true)
     view.setUint32(FIELD.xattrs, this.#attributes(shownXattrs(entry)), true)
     this.#setContent(view, entry)
     if (entry.type === 'directory') this.#open.push(row)
+  }
+
+  /** The next node, a file without extended attributes. */
+  enterFile(leaf: LeafRow, start: number, size: number): void {
+    const view = this.#beginLeaf(leaf)
+    if (view === undefined) return
+    putU64(view, FIELD.start, start)
+    putU64(view, FIELD.size, size)
+  }
+
+  /** The next node, a link without extended attributes. */
+  enterLink(leaf: LeafRow, target: Uint8Array): void {
+    const view = this.#beginLeaf(leaf)
+    if (view === undefined) return
+    putU64(view, FIELD.start, this.#heap.append(target))
+    putU64(view, FIELD.size, target.length)
   }
 
   /** The end of the directory entered last and not left yet. */
@@ -47,21 +63,61 @@ export class TreeTableBuilder {
     if (row !== undefined && !this.#impossible) this.#rows.at(row * ROW_SIZE).setUint32(FIELD.next, this.#count, true)
   }
 
+  /** Whether everything in this row's directory has been entered. */
+  hasLeft(row: Row): boolean {
+    return !this.#open.includes(row)
+  }
+
+  /** The rows there are, while more may come: children are not sorted, and a directory that is open has none yet. */
+  soFar(archiveSize: number): TreeTable | undefined {
+    if (this.#impossible || this.#count === 0) return undefined
+    return new TreeTable({ rows: this.#rows.bytes, heap: this.#heap.bytes, archiveSize }, NO_FAMILY)
+  }
+
   /** The rows, or undefined where the archive cannot be held in rows. */
   finish(archiveSize: number): TreeRows | undefined {
     if (this.#impossible || this.#open.length > 0 || this.#count === 0) return undefined
     return { rows: this.#rows.bytes, heap: this.#heap.bytes, archiveSize }
   }
 
+  /** The row of the next node, with what its pattern says; undefined where rows cannot hold it. */
+  #begin({ mode, uid, gid }: CatarEntry, name: Uint8Array): DataView | undefined {
+    const row = this.#count
+    this.#count += 1
+    const { length } = name
+    if (length > LONGEST_NAME || this.#heap.size > LARGEST_HEAP || (row > 0 && this.#open.length === 0))
+      this.#impossible = true
+    if (this.#impossible) return undefined
+    const view = this.#rows.reserve(ROW_SIZE)
+    view.setUint32(FIELD.mode, mode, true)
+    view.setUint32(FIELD.uid, uid, true)
+    view.setUint32(FIELD.gid, gid, true)
+    view.setUint32(FIELD.parent, this.#open.at(-1) ?? 0, true)
+    view.setUint32(FIELD.next, row + 1, true)
+    view.setUint32(FIELD.name, this.#heap.append(name), true)
+    view.setUint16(FIELD.nameLength, length, true)
+    return view
+  }
+
+  #beginLeaf({ like, offset, mtimeLow, mtimeHigh, name }: LeafRow): DataView | undefined {
+    const view = this.#begin(like, name)
+    if (view === undefined) return undefined
+    putU64(view, FIELD.offset, offset)
+    view.setUint32(FIELD.mtime, mtimeLow, true)
+    view.setUint32(FIELD.mtime + 4, mtimeHigh, true)
+    view.setUint32(FIELD.xattrs, NO_XATTRS, true)
+    return view
+  }
+
   #setContent(view: DataView, entry: CatarEntry): void {
     switch (entry.type) {
       case 'file':
-        view.setBigUint64(FIELD.start, BigInt(entry.payload.start), true)
-        view.setBigUint64(FIELD.size, BigInt(entry.payload.size), true)
+        putU64(view, FIELD.start, entry.payload.start)
+        putU64(view, FIELD.size, entry.payload.size)
         break
       case 'symlink':
-        view.setBigUint64(FIELD.start, BigInt(this.#heap.append(entry.target)), true)
-        view.setBigUint64(FIELD.size, BigInt(entry.target.length), true)
+        putU64(view, FIELD.start, this.#heap.append(entry.target))
+        putU64(view, FIELD.size, entry.target.length)
         break
       case 'block':
       case 'character':
@@ -84,6 +140,11 @@ export class TreeTableBuilder {
     if (this.#attributeSets.size < 10_000) this.#attributeSets.set(key, at)
     return at
   }
+}
+
+function putU64(view: DataView, at: number, value: number): void {
+  view.setUint32(at, value % TWO_32, true)
+  view.setUint32(at + 4, Math.floor(value / TWO_32), true)
 }
 
 function encodeXattrs(xattrs: readonly ShownXattr[]): Uint8Array {

@@ -1,5 +1,5 @@
 import type { Backup } from '../archive/open-backup.ts'
-import { scanTree } from '../archive/scan-tree.ts'
+import { TreeScan } from '../archive/scan-tree.ts'
 import { cacheTreeTable, findTreeTable } from '../archive/tree-tables.ts'
 import { treeTable } from '../catar/tree-table-file.ts'
 import type { Mounted } from '../mount/mount.ts'
@@ -38,7 +38,9 @@ export function treeTableFor(
 
   const scan = async (signal: AbortSignal) => {
     const start = performance.now()
-    const rows = await scanTree(backup.reader, { signal })
+    const walk = new TreeScan(backup.reader)
+    filesystem.walk = walk
+    const rows = await walk.run({ signal }).finally(() => (filesystem.walk = undefined))
     if (rows === undefined) return onVerbose('this tree has names or attributes that a table cannot hold')
     // Somebody without a home directory mounts as well; the table then lives as long as the mount.
     await cacheTreeTable(rows, index).catch((error: unknown) =>

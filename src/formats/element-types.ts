@@ -91,6 +91,12 @@ export function decodeElementHeader(file: Cursor): ElementHeader {
   return { kind, size }
 }
 
+/** The two halves of the number that stands for this kind, the lower first. */
+export function elementWords(kind: ElementKind): readonly [low: number, high: number] {
+  const { type } = BY_KIND.get(kind)!
+  return [Number(type & 0xffff_ffffn), Number(type >> 32n)]
+}
+
 /** The number that stands for this kind in the file. Throws FormatError on a size that no reader would accept. */
 export function elementType(kind: ElementKind, size: number): bigint {
   const { type, min, max } = BY_KIND.get(kind)!

@@ -104,10 +104,6 @@ export class BlobFilesystem implements Filesystem {
     return imageOfBlob({ root, file, name, mtime: file.mtime }, this.#reader, wishes, options)
   }
 
-  ran(_inode: Inode, offset: number, length: number): void {
-    this.#reader.content?.note(offset, length, this.#reader.size)
-  }
-
   async xattr(inode: Inode, name: string): Promise<Uint8Array> {
     throw new FilesystemError('ENODATA', `${name} of inode ${inode}`)
   }

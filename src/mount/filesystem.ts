@@ -96,7 +96,10 @@ export interface Filesystem extends AsyncDisposable {
    * Never called where they do not come to be known.
    */
   readonly onKnown?: ((hear: (tree: KnownTree) => void) => void) | undefined
-  /** A stretch of a file was read that way, all of it since this was last called: readahead keeps its pace by it. */
+  /**
+   * A stretch of a file whose bytes lie in no one place of `contents` was read that way, all of it since this was last
+   * called: readahead keeps its pace by it.
+   */
   ran?: ((inode: Inode, offset: number, length: number) => void) | undefined
 }
 

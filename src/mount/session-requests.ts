@@ -52,6 +52,10 @@ export class SessionRequests {
       this.#filesystem.ran?.(message.inode, message.position, message.length)
       return
     }
+    if (message.topic === TOPIC.passed) {
+      this.#filesystem.contents?.[message.inode]?.note(message.position, message.length, message.ticket)
+      return
+    }
     if (message.topic === TOPIC.decoded) {
       this.#filesystem.contents?.[message.inode]?.adopt(chunkIdFromBytes(message.name), message.length)
       return

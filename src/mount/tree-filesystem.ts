@@ -25,12 +25,22 @@ import {
 } from './filesystem.ts'
 import { TableAnswers } from './table-answers.ts'
 
+/** A walk through the archive that gathers its table, and what it has so far. */
+export interface TreeWalk {
+  /** Rows that hold this node, by its archive offset. */
+  known(offset: number): TreeTable | undefined
+  /** Rows that hold everything in this directory, perhaps after a while. */
+  rowsOf(offset: number, options?: ReadOptions): Promise<TreeTable | undefined>
+}
+
 /** The tree of an archive, read where it is looked at. Takes the reader over. */
 export class TreeFilesystem implements Filesystem {
   readonly name: string
   readonly tree: CatarTree
   readonly prefersImage = true
   readonly contents: readonly ChunkedContent[] | undefined
+  /** What brings the table, while that is being done. */
+  walk: TreeWalk | undefined
   readonly #reader: RandomReader
   #table: TreeTable | undefined
   #answers: TableAnswers | undefined
@@ -49,9 +59,8 @@ export class TreeFilesystem implements Filesystem {
   }
 
   set table(table: TreeTable | undefined) {
-    const hasContent = this.contents !== undefined
     this.#table = table
-    this.#answers = table === undefined ? undefined : new TableAnswers(table, { hasContent })
+    this.#answers = table === undefined ? undefined : this.#answersFrom(table)
     if (table !== undefined) for (const hear of this.#waiting.splice(0)) hear({ table })
   }
 
@@ -72,13 +81,17 @@ export class TreeFilesystem implements Filesystem {
   }
 
   async list(inode: Inode, cookie: number, options?: ReadOptions): Promise<ListedPage> {
+    const rows = this.#table === undefined ? await this.walk?.rowsOf(inode - 1, options) : undefined
+    if (rows !== undefined) return this.#answersFrom(rows).list(inode, cookie)
     if (this.#answers !== undefined) return this.#answers.list(inode, cookie)
     const page = await known(this.tree.page(inode, cookie, options))
     return page.map(({ entry, cookie }) => ({ name: entry.name, cookie, attributes: this.#shown(entry) }))
   }
 
   async parent(inode: Inode): Promise<Inode> {
-    return this.#answers?.parent(inode) ?? known(this.tree.parent(inode))
+    if (this.#answers !== undefined) return this.#answers.parent(inode)
+    const rows = this.walk?.known(inode - 1)
+    return rows === undefined ? known(this.tree.parent(inode)) : this.#answersFrom(rows).parent(inode)
   }
 
   async readlink(inode: Inode, options?: ReadOptions): Promise<Uint8Array> {
@@ -125,15 +138,12 @@ export class TreeFilesystem implements Filesystem {
     else hear({ table: this.#table })
   }
 
-  ran(inode: Inode, offset: number, length: number): void {
-    this.#content(inode).then(
-      ({ start, size }) => this.#reader.content?.note(start + offset, length, start + size),
-      () => {}
-    )
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#reader[Symbol.asyncDispose]()
+  }
+
+  #answersFrom(table: TreeTable): TableAnswers {
+    return new TableAnswers(table, { hasContent: this.contents !== undefined })
   }
 
   /** Where in the archive a file's bytes lie. */

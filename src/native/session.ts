@@ -47,15 +47,16 @@ export const TOPIC = {
   ran: 10,
   started: 11,
   ended: 12,
-  decoded: 13
+  decoded: 13,
+  passed: 14
 } as const
 
 /** A request the session cannot answer by itself (topics 1 to 8), or something it has to say. */
 export interface SessionMessage {
   readonly topic: number
-  /** What the answer is for; of `interrupted`: whose asker has left. */
+  /** What the answer is for; of `interrupted`: whose asker has left; of `passed`: where the content that was read ends. */
   readonly ticket: number
-  /** Of `decoded`: the number of the chunk's index. */
+  /** Of `decoded` and `passed`: the number of the index. */
   readonly inode: number
   /** An offset, or of a listing the cookie to go on behind. */
   readonly position: number

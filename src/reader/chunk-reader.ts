@@ -5,6 +5,7 @@ import type { ExpectedChunk } from '../formats/chunk-id.ts'
 import { INDEX_HEADER_SIZE, INDEX_ROW_SIZE } from '../formats/index-file.ts'
 import type { IndexTable } from '../formats/index-table.ts'
 import { AheadReader, needOf } from './ahead-reader.ts'
+import { BlockRun, type BlockRunOptions } from './block-run.ts'
 import { ChunkWindow } from './chunk-window.ts'
 import type { ChunkedContent } from './chunked-content.ts'
 import { canPass, streamPast } from './passing.ts'
@@ -76,6 +77,11 @@ export class ChunkReader implements RandomReader {
     }
     if (ahead) this.#ahead?.note({ position, length: end - position, until })
     await Promise.all(waits)
+  }
+
+  blocks(options: BlockRunOptions): BlockRun | undefined {
+    const { source } = this
+    if (isCached(source) && canPass(source, this.size)) return new BlockRun(this.table, source, options)
   }
 
   /** What `read` would resolve to, where everything it needs is in memory; otherwise undefined, and nobody is asked. */

@@ -1,4 +1,5 @@
 import type { ReadOptions } from '../read-options.ts'
+import type { BlockRun, BlockRunOptions } from './block-run.ts'
 import type { ChunkedContent } from './chunked-content.ts'
 
 export interface StreamOptions extends ReadOptions {
@@ -43,6 +44,9 @@ export interface RandomReader extends AsyncDisposable {
    * JavaScript. Not all of it need be there afterwards: then only `read` can tell.
    */
   fetch?(position: number, length: number, options?: PositionedOptions): Promise<void>
+
+  /** What is read block by block, past the cache; undefined where chunks are not files of this machine, or memory is short. */
+  blocks?(options: BlockRunOptions): BlockRun | undefined
 
   /** Fills `target` from `position` and resolves to the byte count: short only at the end, 0 past it. */
   readInto(target: Uint8Array, position: number, options?: PositionedOptions): Promise<number>

@@ -25,7 +25,8 @@ for (const kind of ['local', 'other'] as const) {
 
 test('a file that differs is refused at the chunk that does, and what was stored is right', async (t) => {
   const { directory, path, made } = await backedUp(t)
-  const row = 9
+  // In the noise that is there once: of what is repeated the other copy may have been stored before.
+  const row = made.table.find(4_500_000)
   const { id } = made.table.chunkAt(row)
   const file = await open(path, 'r+')
   await file.write('!', made.table.startAt(row) + 3)

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
 import test from 'ava'
 import fc from 'fast-check'
-import { scanTree } from '../../src/archive/scan-tree.ts'
+import { TreeScan } from '../../src/archive/scan-tree.ts'
 import { CatarTree } from '../../src/catar/tree.ts'
 import { encodeTreeTable, openTreeTable, treeTable } from '../../src/catar/tree-table-file.ts'
 import { HEADER_SIZE, ROOT_ROW, ROW_SIZE, type Row, type TreeTable } from '../../src/catar/tree-table.ts'
@@ -14,7 +14,7 @@ const binding = createHash('sha256').update('an index').digest()
 
 async function saved(archive: string): Promise<{ bytes: Uint8Array; archiveSize: number }> {
   await using reader = await FileReader.open(archive)
-  const rows = await scanTree(reader)
+  const rows = await new TreeScan(reader).run()
   return { bytes: await encodeTreeTable(rows!, binding), archiveSize: reader.size }
 }
 

@@ -57,7 +57,7 @@ test('the fetch stops when the last reader has left', async (t) => {
 
 test('sixteen misses through a cache with room for two all succeed', async (t) => {
   const chunks = Array.from({ length: 16 }, (_, i) => lcg(i, 1000))
-  await using source = chunkSource(new MemoryStore(byId(chunks)), { maxBytes: 3100 })
+  await using source = chunkSource(new MemoryStore(byId(chunks)), { maxBytes: 4100 })
   const read = await Promise.all(chunks.map((bytes) => source.read(expected(bytes))))
   t.deepEqual(read, chunks)
   t.is(chunks.filter((bytes) => source.resident(expected(bytes)) !== undefined).length, 2)
@@ -139,7 +139,7 @@ test('what runs ahead leaves room for who waits, and is hurried when it is neede
 
 test('what is fetched unseen is what is read, within the same budget', async (t) => {
   const chunks = Array.from({ length: 8 }, (_, i) => lcg(i, 1000))
-  await using source = chunkSource(new MemoryStore(byId(chunks)), { maxBytes: 5000 })
+  await using source = chunkSource(new MemoryStore(byId(chunks)), { maxBytes: 6700 })
   for (const bytes of chunks) await source.fetch(expected(bytes))
   const held = chunks.filter((bytes) => source.holds(expected(bytes)))
   t.is(held.length, 3)

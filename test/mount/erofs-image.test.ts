@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { packTree } from '../../src/archive/pack.ts'
-import { scanTree } from '../../src/archive/scan-tree.ts'
+import { TreeScan } from '../../src/archive/scan-tree.ts'
 import { treeTable } from '../../src/catar/tree-table-file.ts'
 import type { TreeTable } from '../../src/catar/tree-table.ts'
 import { encodeErofsXattrs } from '../../src/mount/erofs-xattrs.ts'
@@ -25,7 +25,7 @@ async function scratch(t: ExecutionContext): Promise<string> {
 }
 
 async function tableOf(reader: RandomReader): Promise<TreeTable> {
-  return treeTable((await scanTree(reader))!)
+  return treeTable((await new TreeScan(reader).run())!)
 }
 
 /** Writes the whole image into a file, through the reader that serves it. */

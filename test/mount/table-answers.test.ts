@@ -1,5 +1,5 @@
 import test, { type ExecutionContext } from 'ava'
-import { scanTree } from '../../src/archive/scan-tree.ts'
+import { TreeScan } from '../../src/archive/scan-tree.ts'
 import { treeTable } from '../../src/catar/tree-table-file.ts'
 import {
   FilesystemError,
@@ -18,7 +18,7 @@ async function both(t: ExecutionContext): Promise<{ read: TreeFilesystem; known:
   const read = await TreeFilesystem.open(await FileReader.open(ARCHIVE))
   const reader = await FileReader.open(ARCHIVE)
   const known = await TreeFilesystem.open(reader)
-  known.table = await treeTable((await scanTree(reader))!)
+  known.table = await treeTable((await new TreeScan(reader).run())!)
   t.teardown(async () => {
     await read[Symbol.asyncDispose]()
     await known[Symbol.asyncDispose]()

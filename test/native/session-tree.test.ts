@@ -1,5 +1,5 @@
 import test, { type ExecutionContext } from 'ava'
-import { scanTree } from '../../src/archive/scan-tree.ts'
+import { TreeScan } from '../../src/archive/scan-tree.ts'
 import { treeTable } from '../../src/catar/tree-table-file.ts'
 import { ROW_SIZE, type TreeTable } from '../../src/catar/tree-table.ts'
 import { ROOT_INODE, type Filesystem, type Inode } from '../../src/mount/filesystem.ts'
@@ -21,7 +21,7 @@ async function openTree(t: ExecutionContext): Promise<TreeFilesystem> {
 
 async function tableOfArchive(): Promise<TreeTable> {
   await using reader = await FileReader.open(ARCHIVE)
-  return treeTable((await scanTree(reader))!)
+  return treeTable((await new TreeScan(reader).run())!)
 }
 
 /** The kernel's end of a session that serves this filesystem. */

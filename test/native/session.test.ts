@@ -346,10 +346,10 @@ test('a sequential reader is told of in steps that double, a random one is not',
   }
   await turn()
   await turn()
-  t.is(heard.filter(({ topic }) => topic === TOPIC.ran).length, 0)
+  t.is(heard.filter(({ topic }) => topic === TOPIC.passed).length, 0)
   for (let at = 0; at < size; at += 131072) peer.ask(OP.read, 2, readArguments(at, 131072))
   for (let i = 0; i < 10; i += 1) await turn()
-  const runs = heard.filter(({ topic }) => topic === TOPIC.ran)
+  const runs = heard.filter(({ topic }) => topic === TOPIC.passed)
   t.deepEqual(
     runs.slice(0, 5).map(({ length }) => length / 131072),
     [1, 2, 4, 8, 16]

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
-import { scanTree } from '../../src/archive/scan-tree.ts'
+import { TreeScan } from '../../src/archive/scan-tree.ts'
 import { findTreeTable } from '../../src/archive/tree-tables.ts'
 import { encodeTreeTable } from '../../src/catar/tree-table-file.ts'
 import { LocalIndexStore } from '../../src/indexes/local-index-store.ts'
@@ -138,7 +138,7 @@ test('a valid index is taken, a damaged one is not, and nothing is left of it', 
 test('a tree table is taken and sent beside its index, and nothing else of its name', async (t) => {
   const { url, path } = await served(t, { writable: true })
   await using reader = await FileReader.open('test/fixtures/tree/tree.catar')
-  const table = await encodeTreeTable((await scanTree(reader))!, new Uint8Array(32))
+  const table = await encodeTreeTable((await new TreeScan(reader).run())!, new Uint8Array(32))
   t.is((await put(`${url}/one.caidx.tree`, table)).status, 200)
   const sent = await (await fetch(`${url}/one.caidx.tree`)).arrayBuffer()
   t.deepEqual(new Uint8Array(sent), table)

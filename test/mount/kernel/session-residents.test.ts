@@ -42,7 +42,12 @@ function blob(maxBytes: number) {
     seen.push(offset)
     return read(inode, offset, length, options)
   }
-  filesystem.ran = (_inode, offset) => void ran.push(offset)
+  const [content] = filesystem.contents!
+  const note = content!.note.bind(content)
+  content!.note = (position, length, until) => {
+    ran.push(position)
+    note(position, length, until)
+  }
   return { filesystem, reader, asked, seen, ran }
 }
 

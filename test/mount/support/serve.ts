@@ -2,7 +2,7 @@
 //
 //     node --import=tsx test/mount/support/serve.ts '{"mountPoint":"/tmp/m","blob":1000}'
 
-import { scanTree } from '../../../src/archive/scan-tree.ts'
+import { TreeScan } from '../../../src/archive/scan-tree.ts'
 import { treeTable } from '../../../src/catar/tree-table-file.ts'
 import { BlobFilesystem } from '../../../src/mount/blob-filesystem.ts'
 import type { Filesystem } from '../../../src/mount/filesystem.ts'
@@ -36,7 +36,7 @@ async function open({ blob, backup, store, tree, known, stuck }: Order): Promise
     const reader = await openReader(backup, store, problems)
     if (tree !== true) return new BlobFilesystem(reader, { name: 'blob' })
     const filesystem = await TreeFilesystem.open(reader)
-    if (known === true) filesystem.table = await treeTable((await scanTree(reader))!)
+    if (known === true) filesystem.table = await treeTable((await new TreeScan(reader).run())!)
     return filesystem
   }
   const reader = new PatternReader(blob ?? 0)
