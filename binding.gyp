@@ -61,6 +61,7 @@
         'native/sha512.cc',
         'native/store_chunk.cc',
         'native/store_face.cc',
+        'native/stored_face.cc',
         'native/stored_file.cc',
         'native/tree_rows.cc',
         'native/workers.cc',

@@ -17,6 +17,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   cairn::exportFiles(env, exports);
   cairn::exportSession(env, exports);
   cairn::exportErofs(env, exports);
+  cairn::exportStored(env, exports);
   cairn::exportResident(env, exports);
   exports.Set("shareHeap", Napi::Function::New(env, [](const Napi::CallbackInfo&) { cairn::shareHeap(); }));
   exports.Set("cancel", Napi::Function::New(env, [](const Napi::CallbackInfo& call) {

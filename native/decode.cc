@@ -1,9 +1,8 @@
 #include "decode.hh"
 
-#include <sys/resource.h>
-
 #include <cstring>
 
+#include "disk_wait.hh"
 #include "frames.hh"
 #include "stored_file.hh"
 #include "zeros.hh"
@@ -58,35 +57,13 @@ Failure DecodeJob::load(Scratch& scratch) {
 
 namespace {
 
-/** How often this thread has given up its core by itself: not so when another one took it away. */
-long timesSlept() {
-  struct rusage usage;
-  return getrusage(RUSAGE_THREAD, &usage) == 0 ? usage.ru_nvcsw : 0;
-}
-
-/** Counts the time it lives as waited for a file, if the thread slept meanwhile. */
-class Waiting {
- public:
-  explicit Waiting(Scratch& scratch)
-      : scratch_(scratch), slept_(timesSlept()), since_(std::chrono::steady_clock::now()) {}
-  ~Waiting() {
-    const bool waited = timesSlept() != slept_;
-    scratch_.waited += waited ? std::chrono::steady_clock::now() - since_ : std::chrono::nanoseconds(1);
-  }
-
- private:
-  Scratch& scratch_;
-  const long slept_;
-  const std::chrono::steady_clock::time_point since_;
-};
-
 Failure openWaiting(const StoredSource& source, Scratch& scratch, StoredFile& stored) {
-  const Waiting waiting(scratch);
+  const DiskWait waiting(scratch);
   return openStored(source.path, source.suffix, stored);
 }
 
 Failure readWaiting(const StoredFile& stored, std::uint8_t* target, std::size_t size, Scratch& scratch, std::size_t& got) {
-  const Waiting waiting(scratch);
+  const DiskWait waiting(scratch);
   Failure failed = readFully(stored.file.fd(), target, size, 0, got);
   return failed ? Failure::System(failed.error, failed.reason, stored.path) : failed;
 }

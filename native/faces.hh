@@ -17,6 +17,7 @@ void exportFiles(Napi::Env env, Napi::Object exports);
 void exportMaker(Napi::Object exports, const char* name, Napi::Function constructor);
 void exportSession(Napi::Env env, Napi::Object exports);
 void exportErofs(Napi::Env env, Napi::Object exports);
+void exportStored(Napi::Env env, Napi::Object exports);
 void exportResident(Napi::Env env, Napi::Object exports);
 
 }  // namespace cairn

@@ -10,6 +10,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <atomic>
+
 namespace cairn {
 namespace {
 
@@ -25,11 +27,25 @@ class Opened {
   const int fd;
 };
 
-int openWithoutLinks(const char* path) {
+#ifndef RESOLVE_CACHED
+#define RESOLVE_CACHED 0x20  // linux/openat2.h since 5.12
+#endif
+
+/** With kMemory, a name that a disk would have to be asked for is EAGAIN. */
+int openWithoutLinks(const char* path, Patience patience) {
+  static std::atomic<bool> canTell{true};
   open_how how{};
   how.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
   how.resolve = RESOLVE_NO_SYMLINKS;
-  return static_cast<int>(syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how));
+  const auto attempt = [&] { return static_cast<int>(syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how)); };
+  if (patience == Patience::kDisk || !canTell) return attempt();
+  how.resolve |= RESOLVE_CACHED;
+  const int fd = attempt();
+  if (fd >= 0 || errno != EINVAL) return fd;
+  // Kernels before 5.12 know only names that may be waited for.
+  canTell = false;
+  how.resolve = RESOLVE_NO_SYMLINKS;
+  return attempt();
 }
 
 /** Files that have no disk below them. Not asked before: hardly any store is on one. */
@@ -50,10 +66,10 @@ ssize_t readNow(int fd, std::uint8_t* buffer, std::size_t size, Patience patienc
 
 Residency readResident(const char* path, std::size_t most, const std::function<std::uint8_t*(std::size_t)>& bufferFor,
                        Patience patience) {
-  const Opened file(openWithoutLinks(path));
+  const Opened file(openWithoutLinks(path, patience));
   if (file.fd < 0) {
     // Kernels before 5.6, and sandboxes that do not know the call, leave it to whoever can wait.
-    if (errno == ENOSYS || errno == EPERM) return Residency::kWaits;
+    if (errno == ENOSYS || errno == EPERM || errno == EAGAIN) return Residency::kWaits;
     return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? Residency::kAbsent : Residency::kOther;
   }
   struct stat found;

@@ -144,6 +144,16 @@ export interface Native {
     options?: NativeWriteOptions
   ): Promise<(number | Error)[]>
 
+  /**
+   * Reads the first of these files that is there, whole and in one hop; undefined where none is. What is no regular file
+   * is not there, nor is a symlink. Rejects with EFBIG where it has more than `most` bytes.
+   */
+  readFirst(
+    names: readonly string[],
+    most: number,
+    control?: NativeControl
+  ): Promise<{ readonly bytes: Uint8Array; readonly which: number } | undefined>
+
   digest(name: DigestName, bytes: Uint8Array, control?: NativeControl): Promise<Uint8Array>
   /** 32 bytes a chunk, in order; several are digested side by side. */
   digestMany(

@@ -22,7 +22,7 @@ export async function inWireForm(
   { compressed }: WireForm,
   options?: ReadOptions
 ): Promise<Uint8Array> {
-  const found = await readStoredChunk(id, stored, from)
+  const found = await readStoredChunk(id, stored, from, options)
   if (found.compressed === compressed) return found.bytes
   return compressed ? native.compressChunk(found.bytes, 'zstd') : decodeEither(id, found, from, options)
 }
