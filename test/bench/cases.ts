@@ -5,6 +5,7 @@ import type { Material } from './material.ts'
 import { type Cost, dropCaches, measure } from './measure.ts'
 import { type BenchMount, kernelMount, serving } from './mounts.ts'
 import { remoteCases } from './remote.ts'
+import { snapshotCases } from './snapshots.ts'
 import { writeTerabyteIndex } from './terabyte.ts'
 
 /** One thing that is measured, done by us and by whoever else can do it. */
@@ -22,7 +23,8 @@ export function cases(material: Material): Case[] {
     ...restoringCases(material),
     ...blobCases(material),
     ...treeCases(material),
-    ...remoteCases(material)
+    ...remoteCases(material),
+    ...snapshotCases(material)
   ]
 }
 

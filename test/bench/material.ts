@@ -18,7 +18,7 @@ export interface Material {
   has(peer: string): boolean
 }
 
-const PEERS = ['casync', 'desync', 'squashfuse_ll', 'mksquashfs', 'fio'] as const
+const PEERS = ['casync', 'desync', 'squashfuse_ll', 'mksquashfs', 'fio', 'zstd'] as const
 
 /** Makes the tar, the stores and the squashfs that all cases share; says which peers are missing. */
 export async function prepare(tree: string, work: string): Promise<Material> {
