@@ -20,6 +20,7 @@ export interface SourceFile {
  * right into its place, a whole buffer in one call off the main thread.
  */
 export class Assembly {
+  readonly #free: Uint8Array[] = []
   #buffer = allocate()
   #filled = 0
   #position = 0
@@ -74,6 +75,11 @@ export class Assembly {
     return await this.#pending.shift()!
   }
 
+  /** A buffer that was taken and is used up: its memory goes round. */
+  giveBack(buffer: Uint8Array): void {
+    if (this.#free.length < MOST_PENDING) this.#free.push(new Uint8Array(buffer.buffer))
+  }
+
   /** Nothing more comes: what is left becomes the last buffer. */
   finish(): void {
     if (this.#filled > 0) this.#dispatch()
@@ -105,7 +111,7 @@ export class Assembly {
     this.#pending.push(filled)
     this.#jobs = []
     this.#filled = 0
-    this.#buffer = allocate()
+    this.#buffer = this.#free.pop() ?? allocate()
   }
 }
 

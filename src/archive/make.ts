@@ -77,7 +77,7 @@ export async function makeTree(
   const { mode } = await attempt(directory, stat(directory))
   // Standard output has no place beside it.
   const rows = treeTable && index !== '-' ? new PackedRows() : undefined
-  const archive = packTree(directory, { features, rows, signal, onProgress })
+  const archive = packTree(directory, { features, rows, signal, onProgress, transient: true })
   await using stream = streamSource(archive, { name: directory, signal })
   return await makeIndex(stream, index, store, { ...options, features, mode, rows, onProgress: undefined })
 }

@@ -18,6 +18,8 @@ export interface PackOptions extends ReadOptions, ProgressOptions {
   rows?: PackedRows | undefined
   /** Gathers what tells an unchanged tree along the way. */
   prints?: StretchPrints | undefined
+  /** Each piece is used up before the next one is asked for: they may lie in the same memory. Default: false. */
+  transient?: boolean | undefined
 }
 
 /**
@@ -58,7 +60,7 @@ export class TreePacking {
   }
 
   async *pieces(): AsyncGenerator<Uint8Array, void, undefined> {
-    const { signal, onProgress } = this.#options
+    const { signal, onProgress, transient = false } = this.#options
     signal?.throwIfAborted()
     const walk = walkOf(this.#directory, this.#options)
     try {
@@ -66,6 +68,7 @@ export class TreePacking {
         signal?.throwIfAborted()
         onProgress?.({ done: walk.written, total: walk.known, bytes: this.#assembly.position })
         yield bytes
+        if (transient) this.#assembly.giveBack(bytes)
       }
     } finally {
       await this.#assembly.settle()

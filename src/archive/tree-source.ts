@@ -3,7 +3,7 @@ import { TreePacking, type PackOptions } from './pack.ts'
 
 /** The archive of a directory as a source. What is skipped is not read, but for what was under way already. */
 export function openTreeSource(directory: string, options: PackOptions = {}): SkippableSource {
-  const packing = new TreePacking(directory, options)
+  const packing = new TreePacking(directory, { ...options, transient: true })
   const stream = streamSource(packing.pieces(), { name: directory, signal: options.signal })
   /** Where the next byte of the stream belongs. */
   let position = 0

@@ -4,6 +4,7 @@ import { makeBlob, makeTree, type MakeOptions } from '../../archive/make.ts'
 import type { ChunkingStats } from '../../chunking/stats.ts'
 import { selectFeatures } from '../../formats/feature-flags.ts'
 import { checkIndexTarget } from '../../indexes/open-index.ts'
+import { native } from '../../native/binding.ts'
 import { chosenSizes, chunkSizeOptions, digestOption } from '../chunk-options.ts'
 import { command, type Invocation } from '../command.ts'
 import { featureOptions } from '../feature-options.ts'
@@ -41,6 +42,7 @@ INDEX standard output. Interrupted, it leaves a valid store and no index.`,
   ],
   options,
   async run(invocation) {
+    native.shareHeap()
     const { args, values, terminal } = invocation
     const [index, source] = args
     const piped = await kindOfSource(source)

@@ -1,4 +1,5 @@
 import { OptionError } from '../../errors.ts'
+import { native } from '../../native/binding.ts'
 import { requireFreeName } from '../../snapshots/create-set.ts'
 import { blobSource, streamSource, treeSource, type SourceOptions } from '../../snapshots/sources.ts'
 import { splitWords } from '../../snapshots/run-command.ts'
@@ -51,6 +52,7 @@ something about it is worth a look.`,
   ],
   options,
   async run(invocation) {
+    native.shareHeap()
     const { args, values, terminal, signal } = invocation
     const { name, incremental, parent, allowPartial, expires, label, json } = values
     const sources = await sourcesOf(values)

@@ -1,3 +1,4 @@
+import { native } from '../../native/binding.ts'
 import { exportSetTo } from '../../snapshots/archive/export-set.ts'
 import { command, UsageError } from '../command.ts'
 import { toJson } from '../json.ts'
@@ -29,6 +30,7 @@ standard output.`,
     ...jsonOption
   },
   async run(invocation) {
+    native.shareHeap()
     const { args, values, terminal, signal } = invocation
     const { layout, partSize, json } = values
     const [repo, ref, file] = args

@@ -1,3 +1,4 @@
+import { native } from '../../native/binding.ts'
 import { importSet } from '../../snapshots/archive/import-set.ts'
 import { DuplicateImportError } from '../../snapshots/errors.ts'
 import { archiveInput, archiveName } from '../archive-input.ts'
@@ -27,6 +28,7 @@ id is printed, and it does not expire any more.`,
     ...jsonOption
   },
   async run(invocation) {
+    native.shareHeap()
     const { args, values, terminal, signal } = invocation
     const { name, allowDuplicate, force, json } = values
     const [repo, file] = args
