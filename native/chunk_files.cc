@@ -39,7 +39,8 @@ ChunkRef ChunkFiles::readPlain(const std::string& path, std::size_t size, Patien
     return chunk ? chunk->data() : nullptr;
   };
   const Residency read = readResident(path.c_str(), size, bufferFor, patience);
-  absent = read == Residency::kAbsent;
+  // A name that the kernel would have to look for on the disk may be there. The other form is as good where it is at hand.
+  absent = read == Residency::kAbsent || read == Residency::kWaits;
   return read == Residency::kRead ? std::move(chunk) : ChunkRef();
 }
 
