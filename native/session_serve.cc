@@ -186,7 +186,8 @@ void Session::serveRead(FuseRequest& request, int descriptor) {
     Borrowed borrowed;
     borrowed.pieces.reserve(32);
     borrowed.pieces.emplace_back();
-    if ((node.attributes.mode & kKind) == kRegular && gather(node, asked.offset, length, runs_.continues(space, position), borrowed)) {
+    const bool regular = (node.attributes.mode & kKind) == kRegular;
+    if (regular && gather(node, asked.offset, length, runs_.continues(space, position), borrowed)) {
       sendGathered(descriptor, request.unique(), borrowed.pieces, borrowed.length);
       Run run;
       if (runs_.note(space, position, length, run)) post(messageOf(run, node));

@@ -47,9 +47,12 @@ export class LeafRows {
   learn(entry: Leaf, head: Uint8Array, rules: Rules): void {
     if (rules.granularity !== 1n || entry.xattrs.length > 0) return
     if ([entry.acl, entry.selinux, entry.fcaps].some((extra) => extra !== undefined)) return
-    const copy = head.slice()
+    const bytes = new DataView(head.slice().buffer)
+    // What was decoded in full for another reason, as at the end of what is at hand, may look like one that is known.
+    if (this.#patterns.some((known) => known.bytes.byteLength === bytes.byteLength && fits(known.bytes, bytes, 0)))
+      return
     if (this.#patterns.length === MOST_PATTERNS) this.#patterns.pop()
-    this.#patterns.unshift({ bytes: new DataView(copy.buffer), entry })
+    this.#patterns.unshift({ bytes, entry })
   }
 
   /**
@@ -104,7 +107,8 @@ export class LeafRows {
     const patterns = this.#patterns
     for (let i = 0; i < patterns.length; i += 1) {
       const pattern = patterns[i]!
-      if (!fits(pattern.bytes, view, at)) continue
+      const end = at + pattern.bytes.byteLength
+      if (view.byteLength - end < ELEMENT_HEADER_SIZE || !fits(pattern.bytes, view, at)) continue
       if (i > 0) {
         patterns.splice(i, 1)
         patterns.unshift(pattern)
@@ -124,9 +128,9 @@ function isElement(view: DataView, at: number, [low, high]: readonly [number, nu
   )
 }
 
+/** Whether these are the pattern's bytes, but for the time; as many have to be there. */
 function fits(pattern: DataView, view: DataView, at: number): boolean {
   const length = pattern.byteLength
-  if (view.byteLength - at < length + ELEMENT_HEADER_SIZE) return false
   const differs = (i: number) => pattern.getUint32(i, true) !== view.getUint32(at + i, true)
   for (let i = 0; i < MTIME; i += 4) if (differs(i)) return false
   for (let i = AFTER_MTIME; i + 4 <= length; i += 4) if (differs(i)) return false

@@ -1,4 +1,5 @@
 import { type Row, ROOT_ROW, type TreeTable } from '../catar/tree-table.ts'
+import { ELEMENT_HEADER_SIZE } from '../formats/element-types.ts'
 import { type Attributes, FilesystemError, type Inode, type ListedEntry, type ListedPage } from './filesystem.ts'
 
 const TYPE = 0o170000
@@ -34,7 +35,7 @@ export class TableAnswers {
     return this.#shown(this.#row(inode))
   }
 
-  /** Cookies are offsets in the archive, as without a table, so that a listing may begin without one and go on with it. */
+  /** Cookies are those of a listing without a table, so that one may begin with it and go on without, or the other way round. */
   list(inode: Inode, cookie: number): ListedPage {
     const table = this.#table
     const directory = this.#directory(inode)
@@ -42,9 +43,7 @@ export class TableAnswers {
     const page: ListedEntry[] = []
     let row = cookie === 0 ? directory + 1 : table.rowFrom(cookie)
     for (; row < end && page.length < PAGE; row = table.next(row)) {
-      const behind = table.next(row)
-      const cookie = behind < table.count ? table.offset(behind) : table.archiveSize
-      page.push({ name: table.name(row), cookie, attributes: this.#shown(row) })
+      page.push({ name: table.name(row), cookie: this.#cookieBefore(table.next(row)), attributes: this.#shown(row) })
     }
     return Object.assign(page, { last: row >= end })
   }
@@ -75,6 +74,13 @@ export class TableAnswers {
 
   xattrs(inode: Inode): string[] {
     return this.#table.xattrs(this.#row(inode)).map(({ name }) => Buffer.from(name).toString())
+  }
+
+  /** Where the name of a node begins, behind whatever precedes it. */
+  #cookieBefore(row: Row): number {
+    const table = this.#table
+    if (row >= table.count) return table.archiveSize
+    return table.offset(row) - (ELEMENT_HEADER_SIZE + table.name(row).length + 1)
   }
 
   #row(inode: Inode): Row {

@@ -85,6 +85,32 @@ test('a listing that began without the table goes on with it where it stood', as
   }
 })
 
+test('a listing that began with the rows of a scan goes on without them where it stood', async (t) => {
+  const { read, known } = await both(t)
+  const compare = async (inode: Inode): Promise<void> => {
+    const whole = await listAll(known, inode)
+    for (const [i, { cookie }] of whole.entries()) {
+      t.deepEqual(names(await listAll(read, inode, cookie)), names(whole.slice(i + 1)))
+    }
+    for (const { attributes } of whole) if ((attributes.mode & 0o170000) === 0o040000) await compare(attributes.inode)
+  }
+  await compare(ROOT_INODE)
+})
+
+test('what a walk has gathered so far is listed from there, and nothing of the archive is read for it', async (t) => {
+  const { read } = await both(t)
+  const whole = await listAll(read, ROOT_INODE)
+  await using reader = await FileReader.open(ARCHIVE)
+  const walk = new TreeScan(reader)
+  await walk.run()
+  const fresh = await TreeFilesystem.open(reader)
+  fresh.walk = walk
+  fresh.tree.page = fresh.tree.parent = () => t.fail() as never
+  const listed = await listAll(fresh, ROOT_INODE)
+  t.deepEqual(names(listed), names(whole))
+  for (const { attributes } of listed) t.is(await fresh.parent(attributes.inode), ROOT_INODE)
+})
+
 test('what is not there, or not of that kind, has its own errno', async (t) => {
   const { known } = await both(t)
   const file = await known.lookup(ROOT_INODE, Buffer.from('hello.txt'))

@@ -1,12 +1,16 @@
+import { execFileSync } from 'node:child_process'
+import { statfsSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { setImmediate as turn } from 'node:timers/promises'
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 import ava, { type ExecutionContext } from 'ava'
 import { chunkPath } from '../../src/formats/chunk-id.ts'
 import { native } from '../../src/native/binding.ts'
 import { createResidentChunks } from '../../src/native/resident-chunks.ts'
 import { NODE_ROW, TOPIC, writeNode, type SessionMessage } from '../../src/native/session.ts'
 import { chunkIdOf, lcg, tableOf } from '../support/chunks.ts'
+import { missingCommands, skippingWhen } from '../support/needs.ts'
 import { scratch } from '../support/scratch.ts'
 import { fusePeer, OP, readArguments } from './support/fuse-peer.ts'
 
@@ -17,7 +21,7 @@ const chunks = Array.from({ length: 40 }, (_, i) => lcg(i, 60_000 + i))
 const whole = Buffer.concat(chunks)
 
 /** A file over `chunks`, none of which is in memory; all of them are compressed files of a store, just written. */
-async function filed(t: ExecutionContext) {
+async function filed(t: ExecutionContext, { threads = 1 } = {}) {
   const directory = await scratch(t)
   const fileOf = (i: number) => join(directory, chunkPath(chunkIdOf(chunks[i]!), '.cacnk'))
   for (const [i, chunk] of chunks.entries()) {
@@ -27,7 +31,9 @@ async function filed(t: ExecutionContext) {
   }
   const residents = createResidentChunks()
   const heard: SessionMessage[] = []
-  const { peer } = await fusePeer(t, (message) => heard.push({ ...message, name: message.name.slice() }))
+  const { peer } = await fusePeer(t, (message) => heard.push({ ...message, name: message.name.slice() }), {
+    threads
+  })
   peer.init()
   const table = peer.native.addTable(tableOf(chunks).rows, residents, {
     directory,
@@ -65,6 +71,42 @@ test('a long read, and one that needs more than a chunk or two, is left to those
   peer.send(OP.read, 2, readArguments(50_000, 128_000))
   while (reads().length === 1) await turn()
   t.true(residents.count <= 2)
+})
+
+// linux/magic.h
+const TMPFS = 0x01021994
+const isTmpfs = statfsSync(tmpdir()).type === TMPFS
+const onDisk = skippingWhen(test, [
+  ...(isTmpfs ? ['needs temporary files on a disk, not on tmpfs'] : []),
+  ...missingCommands('fincore')
+])
+
+/** Has the kernel forget what it cached of a file, which it does not always do when it is told for the first time. */
+async function forget(path: string): Promise<void> {
+  for (let i = 0; i < 300; i += 1) {
+    execFileSync('dd', [`of=${path}`, 'oflag=nocache', 'conv=notrunc,fdatasync', 'count=0', 'status=none'])
+    const pages = execFileSync('fincore', ['--noheadings', '--output', 'PAGES', path], { encoding: 'utf8' })
+    if (Number(pages) === 0) return
+    await sleep(10)
+  }
+  throw new Error('the kernel keeps the file in memory')
+}
+
+onDisk('what only a disk has is waited for by threads beside the one that hears the kernel', async (t) => {
+  const { peer, fileOf, reads, decoded } = await filed(t, { threads: 2 })
+  for (const i of [0, 1]) await forget(fileOf(i))
+  t.deepEqual(peer.ask(OP.read, 2, readArguments(59_000, 4000)).body, whole.subarray(59_000, 63_000))
+  peer.send(OP.statfs, 1)
+  while (decoded().length < 2) await turn()
+  t.is(reads().length, 0)
+})
+
+onDisk('a session that has one thread waits for no disk', async (t) => {
+  const { peer, residents, fileOf, reads } = await filed(t)
+  await forget(fileOf(0))
+  peer.send(OP.read, 2, readArguments(0, 4096))
+  while (reads().length === 0) await turn()
+  t.is(residents.count, 0)
 })
 
 test('a file that is not the chunk is not served, whatever is wrong with it', async (t) => {
