@@ -21,6 +21,8 @@ const MOST_TOUCHED = 100_000
 // an eviction there is room for what seven processes add before each of them looks again.
 const SCAN_EVERY = 0.02
 const EVICT_TO = 0.85
+/** Others whose last chunk may be on its way, unseen, while we add one. */
+const OTHERS = 7
 
 // What a file system rounds up to, and what a directory takes.
 const BLOCK = 4096
@@ -91,7 +93,12 @@ export class BoundedCache implements WritableStore {
   #fits(size: number): boolean {
     const own = this.#added + this.#writing
     const isFresh = own === 0 || own + size <= this.#limit * SCAN_EVERY
-    return isFresh && this.#known + own + size <= this.#limit
+    return isFresh && this.#known + own + size + this.#leftToOthers(size) <= this.#limit
+  }
+
+  /** Bytes that others may be writing now, as far as they have looked as we have. */
+  #leftToOthers(size: number): number {
+    return Math.min(OTHERS * size, this.#limit * (1 - EVICT_TO), this.#limit - size)
   }
 
   #touch(id: ChunkId): void {
@@ -117,8 +124,9 @@ export class BoundedCache implements WritableStore {
     const found = await contentOf(this.#store.directory)
     let { total } = found
     // What is being written may be among the files already: then it counts twice until the next scan.
-    const wanted = Math.min(this.#limit * EVICT_TO, this.#limit - size - this.#writing)
-    if (total + this.#writing + size > this.#limit) {
+    const most = this.#limit - size - this.#writing - this.#leftToOthers(size)
+    const wanted = Math.min(this.#limit * EVICT_TO, most)
+    if (total > most) {
       for (const file of found.files.sort((a, b) => a.used - b.used)) {
         if (total <= wanted) break
         total -= await evicted(file)

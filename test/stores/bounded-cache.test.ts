@@ -66,7 +66,7 @@ test('several caches over one directory keep the limit together', async (t) => {
 })
 
 test('what was used last stays, also after a restart', async (t) => {
-  const limit = 200 * KIB
+  const limit = 256 * KIB
   const { store, cache } = await cacheOf(t, limit)
   const chunks = Array.from({ length: 12 }, (_, i) => lcg(i, 8000))
   for (const bytes of chunks) await cache.put(chunkIdOf(bytes), bytes)
@@ -79,6 +79,8 @@ test('what was used last stays, also after a restart', async (t) => {
   t.deepEqual(await read(again, chunkIdOf(first)), first)
   for (let i = 0; i < 10; i += 1) await again.put(chunkIdOf(lcg(100 + i, 8000)), lcg(100 + i, 8000))
   t.true(await again.has(chunkIdOf(first)))
+  const kept = await Promise.all(chunks.map((bytes) => again.has(chunkIdOf(bytes))))
+  t.true(kept.includes(false))
 })
 
 test('a chunk larger than the limit is not kept, and nothing has to go for it', async (t) => {

@@ -43,7 +43,7 @@ export async function tarHeaders(mtime: Date): Promise<(member: TarMember) => Ui
     writeSize(view.subarray(SIZE, SIZE + 12), size)
     view.fill(32, SUM, SUM + 8)
     const sum = view.reduce((total, byte) => total + byte, 0)
-    view.write(`${sum.toString(8).padStart(6, '0')}\0 `, SUM, 'latin1')
+    view.write(sumField(sum), SUM, 'latin1')
     return new Uint8Array(view.buffer)
   }
 }
@@ -51,6 +51,15 @@ export async function tarHeaders(mtime: Date): Promise<(member: TarMember) => Ui
 const SIZE = 124
 const SUM = 148
 const MOST_OCTAL = 8 ** 11
+
+/** Six octal digits, a NUL and a blank. */
+function sumField(sum: number, end = '\0 '): string {
+  return `${sum.toString(8).padStart(6, '0')}${end}`
+}
+
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
+}
 
 /** Eleven octal digits, or, from 8 GiB on, base 256 behind a set top bit. */
 function writeSize(field: Buffer, size: number): void {
@@ -75,9 +84,10 @@ export interface TarHeader extends TarMember {
 export function decodeTarHeader(block: Uint8Array, what: string, at: number): TarHeader | undefined {
   if (block.every((byte) => byte === 0)) return undefined
   const wrong = (problem: string) => new DamagedError(what, `${problem} at byte ${at}`)
-  const stored = octal(block.subarray(SUM, SUM + 8))
+  const stored = latin1(block.subarray(SUM, SUM + 8))
   const sum = block.reduce((total, byte, i) => total + (i >= SUM && i < SUM + 8 ? 32 : byte), 0)
-  if (stored !== sum) throw wrong('a header that is not what it was')
+  // To the byte, in one of the two ways in which it is written: the sum does not cover itself.
+  if (stored !== sumField(sum) && stored !== sumField(sum, ' \0')) throw wrong('a header that is not what it was')
   const prefix = text(block.subarray(257, 263)) === 'ustar' ? text(block.subarray(345, 500)) : ''
   const name = `${prefix === '' ? '' : `${prefix}/`}${text(block.subarray(0, 100))}`
   const size = sizeIn(block.subarray(SIZE, SIZE + 12))

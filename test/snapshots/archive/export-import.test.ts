@@ -213,6 +213,17 @@ test('C9: whatever byte of an archive is wrong, the import fails in words and no
   }
 })
 
+test('C9: a wrong byte in the sum of a header is found, also one that leaves the number (it used to pass)', async (t) => {
+  const { bytes } = await exported(t)
+  const { repository, path } = await other(t)
+  for (let at = 148; at < 156; at += 1) {
+    const flipped = Uint8Array.from(bytes)
+    flipped[at]! ^= 0x10
+    await t.throwsAsync(importSet(repository, pieces(flipped)), { instanceOf: DamagedError, message: /header/ })
+  }
+  await untouched(t, path)
+})
+
 test('C9: an import that is called off leaves nothing; one that is done cannot be called off', async (t) => {
   const { bytes } = await exported(t)
   const { repository, path } = await other(t)
