@@ -1,11 +1,12 @@
 // A session without Node under every kind of haste, for ThreadSanitizer and AddressSanitizer: requests from one side,
-// answers, withdrawals, invalidations and interrupts from others, and an end in the middle of it all.
+// answers, withdrawals, invalidations, interrupts and a tree table from others, and an end in the middle of it all.
 //
 //     bash test/native/tsan.sh
 
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,6 +19,7 @@
 #include "../../native/fuse_attach.hh"
 #include "../../native/session.hh"
 #include "../../native/session_rows.hh"
+#include "../../native/session_tree.hh"
 
 using namespace cairn;
 
@@ -144,6 +146,55 @@ class Answering {
   bool stopped_ = false;
 };
 
+/**
+ * A tree table of the inodes that are asked for: directories, links, files with all of the content, and rows that lead
+ * out of the table, as a checked one never has them: the memory must hold even then.
+ */
+struct Tree {
+  static constexpr std::uint32_t kRows = 52;
+
+  explicit Tree(std::size_t fileSize, unsigned seed) {
+    std::mt19937 random(seed);
+    // One xattr `x`: u32 of all bytes, u16 and u32 of the lengths, the name, the value.
+    heap = {11, 0, 0, 0, 1, 0, 4, 0, 0, 0, 'x', 't', 'e', 'x', 't'};
+    const auto xattrs = static_cast<std::uint32_t>(heap.size());
+    for (char letter = 'a'; letter <= 'z'; letter += 1) heap.push_back(static_cast<std::uint8_t>(letter));
+    for (std::uint32_t i = 0; i < kRows; i += 1) {
+      TreeRow row{};
+      row.offset = i;
+      row.size = fileSize;
+      row.mode = i == 0 || i % 7 == 6 ? S_IFDIR | 0755 : i % 7 == 5 ? S_IFLNK | 0777 : S_IFREG | 0644;
+      if (S_ISLNK(row.mode)) row.size = 4;
+      if (S_ISLNK(row.mode)) row.start = xattrs;
+      row.mtime = static_cast<std::int64_t>(random()) - (1ll << 31);
+      row.next = i == 0 ? kRows : i + 1;
+      row.name = xattrs + i % 26;
+      row.nameLength = 1;
+      row.xattrs = i % 2 ? 0 : 0xffffffff;
+      if (i > 0 && random() % 8 == 0) {
+        for (std::uint32_t* place : {&row.parent, &row.next, &row.name, &row.xattrs}) {
+          if (random() % 2) *place = static_cast<std::uint32_t>(random());
+        }
+      }
+      rows.push_back(row);
+      firstChild.push_back(i == 0 ? 0 : 26);
+      if (i > 0 && i <= 26) children.push_back(random() % 16 ? i : static_cast<std::uint32_t>(random()));
+    }
+    firstChild.push_back(26);
+  }
+
+  std::unique_ptr<Answers> answers() const {
+    const TreeRows::Memory memory{reinterpret_cast<const std::uint8_t*>(rows.data()), kRows, heap.data(), heap.size(),
+                                  firstChild.data(), children.data(), children.size()};
+    return std::make_unique<TreeAnswers>(memory, kRows, Ownership{1000, std::nullopt, 022}, 0);
+  }
+
+  std::vector<TreeRow> rows;
+  std::vector<std::uint8_t> heap;
+  std::vector<std::uint32_t> firstChild;
+  std::vector<std::uint32_t> children;
+};
+
 void checkReply(const std::uint8_t* bytes, std::size_t length, std::uint64_t offset, bool isRead) {
   fuse_out_header header;
   if (length < sizeof(header)) fail("a reply without a header");
@@ -170,6 +221,7 @@ void round(unsigned seed, unsigned threads, unsigned requests) {
     std::memcpy(rows.data() + i * 40 + 8, key.bytes.data(), 32);
   }
 
+  const Tree tree(whole.size(), seed);
   auto residents = std::make_shared<Residents>();
   Answering answering;
   SessionOptions options;
@@ -177,6 +229,8 @@ void round(unsigned seed, unsigned threads, unsigned requests) {
   options.maxBytes = 100'000;
   Session session(ends[0], options, [&] { return answering.wake(); });
   session.contents().addTable(IndexRows(rows.data(), kChunks, nullptr), residents, nullptr);
+  // A table is there from the start, or comes while others ask, or never.
+  if (seed % 3 == 0) session.answerFrom(tree.answers());
   // As with the kernel, the first request is there before anybody listens.
   std::uint64_t unique = 0;
   fuse_init_in init{};
@@ -191,7 +245,8 @@ void round(unsigned seed, unsigned threads, unsigned requests) {
   std::atomic<bool> over{false};
   std::thread cache([&] {
     std::mt19937 random(seed + 1);
-    while (!over) {
+    for (unsigned turn = 0; !over; turn += 1) {
+      if (turn == 50 && seed % 3 == 1) session.answerFrom(tree.answers());
       const std::size_t i = random() % kChunks;
       if (random() % 3 == 0) {
         residents->withdraw(keyOf(i));
