@@ -113,7 +113,7 @@ async function readFar(text: string, options: OpenIndexOptions): Promise<Uint8Ar
   const { parent, name } = placeOfIndex(text)
   await using store = await openIndexStore(parent, options)
   try {
-    return await store.get(`${name}${TREE_TABLE_SUFFIX}`, options)
+    return await store.get(`${name}${TREE_TABLE_SUFFIX}`, { signal: options.signal, beside: true })
   } catch (error) {
     if (error instanceof IndexMissingError) return undefined
     throw error

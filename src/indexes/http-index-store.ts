@@ -2,10 +2,16 @@ import { IndexMissingError, LocationError } from '../errors.ts'
 import type { ReadOptions } from '../read-options.ts'
 import { baseUrl } from '../stores/http.ts'
 import type { HttpAnswer } from '../stores/http-answer.ts'
-import { HttpClient, type HttpMethod } from '../stores/http-client.ts'
+import { HttpClient, type HttpRequest } from '../stores/http-client.ts'
 import { refusal } from '../stores/http-failures.ts'
-import { MOST_INDEX_BYTES } from './index-bytes.ts'
-import { checkIndexName, type PutIndexOptions, type WritableIndexStore, type IndexStoreOpener } from './index-store.ts'
+import { indexHead, MOST_INDEX_BYTES } from './index-bytes.ts'
+import {
+  checkIndexName,
+  type GetIndexOptions,
+  type PutIndexOptions,
+  type WritableIndexStore,
+  type IndexStoreOpener
+} from './index-store.ts'
 
 /** Index files behind an HTTP server: any web server for reading, an index server of cairn or desync for writing too. */
 export class HttpIndexStore implements WritableIndexStore {
@@ -21,8 +27,9 @@ export class HttpIndexStore implements WritableIndexStore {
     this.#search = url.search
   }
 
-  async get(name: string, { signal }: ReadOptions = {}): Promise<Uint8Array> {
-    const answer = await this.#send('GET', name, { signal })
+  async get(name: string, { signal, beside = false }: GetIndexOptions = {}): Promise<Uint8Array> {
+    const head = beside ? undefined : indexHead(this.#shown(name))
+    const answer = await this.#send('GET', name, { signal, head })
     if (answer.status === 200) return answer.body
     if (answer.status === 404 || answer.status === 410) throw new IndexMissingError(this.#shown(name))
     throw refusal(this.#shown(name), answer)
@@ -45,9 +52,9 @@ export class HttpIndexStore implements WritableIndexStore {
   }
 
   #send(
-    method: HttpMethod,
+    method: HttpRequest['method'],
     name: string,
-    options: { signal?: AbortSignal | undefined; body?: Uint8Array; contentType?: string }
+    options: Partial<HttpRequest>
   ): Promise<HttpAnswer> {
     checkIndexName(name)
     const path = this.#base.pathname + encodeURIComponent(name) + this.#search

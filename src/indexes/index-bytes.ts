@@ -1,5 +1,6 @@
 import { FormatError } from '../errors.ts'
 import {
+  checkIndexRows,
   checkIndexTail,
   decodeIndexHeader,
   INDEX_HEADER_SIZE,
@@ -10,9 +11,13 @@ import {
 import { IndexTable } from '../formats/index-table.ts'
 import { native } from '../native/binding.ts'
 import type { ReadOptions } from '../read-options.ts'
+import type { HeadCheck } from '../stores/head-check.ts'
 
 /** No index file may be larger: 100 million chunks, some six terabytes of them. */
 export const MOST_INDEX_BYTES = 4_000_000_000
+
+/** Well below a millisecond's work. */
+const ROWS_LOOKED_AT = 5000
 
 /**
  * Decodes a whole index file like `decodeIndex`, however many rows it has, without holding up the main thread. The table
@@ -42,6 +47,21 @@ export async function checkFirstRows(head: Uint8Array, what: string): Promise<vo
   const count = Math.floor((head.length - INDEX_HEADER_SIZE) / INDEX_ROW_SIZE) - 1
   const bad = count > 0 ? await native.checkIndexRows(head, INDEX_HEADER_SIZE, count, max) : -1
   if (bad !== -1) throw badRow(head, bad, max, what)
+}
+
+/**
+ * How an index file of unknown length begins: the header is looked at as soon as it is there, and then rows enough to
+ * show that somebody wrote them. Refuses with FormatError.
+ */
+export function indexHead(what: string): HeadCheck {
+  return {
+    sizes: [INDEX_HEADER_SIZE, INDEX_HEADER_SIZE + ROWS_LOOKED_AT * INDEX_ROW_SIZE],
+    check(head) {
+      const { chunkSize } = decodeIndexHeader(head.subarray(0, INDEX_HEADER_SIZE), what)
+      // What looks like the last row may be the end of the table.
+      checkIndexRows(head.subarray(INDEX_HEADER_SIZE, -INDEX_ROW_SIZE), chunkSize.max, what)
+    }
+  }
 }
 
 export function tooLarge(what: string): FormatError {

@@ -1,12 +1,10 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import { decodeIndexHeader, INDEX_HEADER_SIZE } from '../formats/index-file.ts'
 import { abortable } from '../race-abort.ts'
-import { checkFirstRows, MOST_INDEX_BYTES, tooLarge } from './index-bytes.ts'
+import { ArrivingHead } from '../stores/head-check.ts'
+import { indexHead, MOST_INDEX_BYTES, tooLarge } from './index-bytes.ts'
 
 /** Copied before others get their turn: well below a millisecond. */
 const AT_ONCE = 2 * 1024 * 1024
-/** So much of an index shows whether somebody wrote it. */
-const HEAD = 1024 * 1024
 
 /**
  * The bytes of an index that arrives piece by piece, and whose length nobody knows. What does not begin like an index
@@ -17,15 +15,14 @@ export async function readPiped(
   what: string,
   signal?: AbortSignal
 ): Promise<Uint8Array> {
+  const head = new ArrivingHead(indexHead(what))
   const held: Uint8Array[] = []
   let size = 0
   for await (const piece of abortable(pieces, signal)) {
-    const before = size
     size += piece.length
     held.push(piece)
     if (size > MOST_INDEX_BYTES) throw tooLarge(what)
-    if (before < INDEX_HEADER_SIZE && size >= INDEX_HEADER_SIZE) decodeIndexHeader(Buffer.concat(held), what)
-    if (before < HEAD && size >= HEAD) await checkFirstRows(Buffer.concat(held), what)
+    head.take(piece)
   }
   return together(held, size)
 }

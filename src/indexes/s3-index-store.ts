@@ -1,9 +1,10 @@
 import { IndexMissingError } from '../errors.ts'
 import type { ReadOptions } from '../read-options.ts'
 import { S3Bucket, s3Place } from '../stores/s3-bucket.ts'
-import { MOST_INDEX_BYTES } from './index-bytes.ts'
+import { indexHead, MOST_INDEX_BYTES } from './index-bytes.ts'
 import {
   checkIndexName,
+  type GetIndexOptions,
   type ListableIndexStore,
   type PutIndexOptions,
   type WritableIndexStore,
@@ -20,10 +21,12 @@ export class S3IndexStore implements WritableIndexStore, ListableIndexStore {
     this.#bucket = bucket
   }
 
-  async get(name: string, options?: ReadOptions): Promise<Uint8Array> {
+  async get(name: string, { signal, beside = false }: GetIndexOptions = {}): Promise<Uint8Array> {
     checkIndexName(name)
-    const bytes = await this.#bucket.read(name, MOST_INDEX_BYTES, options)
-    if (bytes === undefined) throw new IndexMissingError(`${this.name.replace(/\/+$/, '')}/${name}`)
+    const shown = `${this.name.replace(/\/+$/, '')}/${name}`
+    const head = beside ? undefined : indexHead(shown)
+    const bytes = await this.#bucket.read(name, MOST_INDEX_BYTES, { signal, head })
+    if (bytes === undefined) throw new IndexMissingError(shown)
     return bytes
   }
 

@@ -3,9 +3,10 @@ import type { ReadOptions } from '../read-options.ts'
 import { abandoning } from '../stores/abandoning.ts'
 import { SftpFiles } from '../stores/sftp-files.ts'
 import { type SshTarget, sshTarget } from '../stores/ssh-process.ts'
-import { MOST_INDEX_BYTES } from './index-bytes.ts'
+import { indexHead, MOST_INDEX_BYTES } from './index-bytes.ts'
 import {
   checkIndexName,
+  type GetIndexOptions,
   type ListableIndexStore,
   type PutIndexOptions,
   type WritableIndexStore,
@@ -26,9 +27,11 @@ export class SftpIndexStore implements WritableIndexStore, ListableIndexStore {
     this.#timeout = timeout
   }
 
-  async get(name: string, options?: ReadOptions): Promise<Uint8Array> {
-    const bytes = await this.#within(options, this.#files.read(this.#pathOf(name), MOST_INDEX_BYTES))
-    if (bytes === undefined) throw new IndexMissingError(`${this.name.replace(/\/+$/, '')}/${name}`)
+  async get(name: string, { signal, beside = false }: GetIndexOptions = {}): Promise<Uint8Array> {
+    const shown = `${this.name.replace(/\/+$/, '')}/${name}`
+    const head = beside ? undefined : indexHead(shown)
+    const bytes = await this.#within({ signal }, this.#files.read(this.#pathOf(name), MOST_INDEX_BYTES, head))
+    if (bytes === undefined) throw new IndexMissingError(shown)
     return bytes
   }
 

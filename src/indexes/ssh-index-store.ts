@@ -2,9 +2,10 @@ import { IndexMissingError, LocationError, ProtocolError, StoreUnavailableError 
 import { checkGreetings, encodeMessage, type Message, MessageReader, SERVICE } from '../formats/protocol.ts'
 import type { ReadOptions } from '../read-options.ts'
 import { abandoning } from '../stores/abandoning.ts'
+import { ArrivingHead } from '../stores/head-check.ts'
 import { shellWord, SshProcess, type SshTarget, sshTarget } from '../stores/ssh-process.ts'
-import { MOST_INDEX_BYTES } from './index-bytes.ts'
-import { checkIndexName, type IndexStore, type IndexStoreOpener } from './index-store.ts'
+import { indexHead, MOST_INDEX_BYTES } from './index-bytes.ts'
+import { checkIndexName, type GetIndexOptions, type IndexStore, type IndexStoreOpener } from './index-store.ts'
 
 /** Index files behind `ssh HOST casync pull`: one connection for each, since the protocol carries one. */
 export class SshIndexStore implements IndexStore {
@@ -18,14 +19,14 @@ export class SshIndexStore implements IndexStore {
     this.#timeout = timeout
   }
 
-  async get(name: string, { signal }: ReadOptions = {}): Promise<Uint8Array> {
+  async get(name: string, { signal, beside = false }: GetIndexOptions = {}): Promise<Uint8Array> {
     checkIndexName(name)
     signal?.throwIfAborted()
     const path = `${this.#target.path.replace(/(?<=.)\/+$/, '')}/${name}`.replace(/^\/\//, '/')
     const remote = process.env['CASYNC_REMOTE_PATH'] || 'casync'
     const child = new SshProcess(this.#target, [], [shellWord(remote), 'pull', '-', '-', shellWord(path), '-'])
     try {
-      const pulled = this.#pull(child, `${this.name.replace(/\/+$/, '')}/${name}`)
+      const pulled = this.#pull(child, `${this.name.replace(/\/+$/, '')}/${name}`, beside)
       return await abandoning(pulled, { name: this.name, signal, timeout: this.#timeout })
     } finally {
       child.kill()
@@ -44,9 +45,10 @@ export class SshIndexStore implements IndexStore {
 
   async [Symbol.asyncDispose](): Promise<void> {}
 
-  async #pull(child: SshProcess, shown: string): Promise<Uint8Array> {
+  async #pull(child: SshProcess, shown: string, beside: boolean): Promise<Uint8Array> {
     child.stdin.write(encodeMessage({ type: 'hello', flags: SERVICE.pullIndex }))
     const reader = new MessageReader(this.name)
+    const head = beside ? undefined : new ArrivingHead(indexHead(shown))
     const pieces: Uint8Array[] = []
     let size = 0
     let greeted = false
@@ -56,6 +58,7 @@ export class SshIndexStore implements IndexStore {
           this.#greet(message)
           greeted = true
         } else if (message.type === 'index') {
+          head?.take(message.data)
           pieces.push(message.data)
           size += message.data.length
           if (size > MOST_INDEX_BYTES) throw new StoreUnavailableError(this.name, 'the index does not end')

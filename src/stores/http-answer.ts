@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import { ArrivingHead, type HeadCheck } from './head-check.ts'
 
 export interface HttpAnswer {
   readonly status: number
@@ -11,6 +12,8 @@ export interface ExpectedAnswer {
   readonly limit: number
   /** False of an answer to HEAD: it says how long a body would be, and has none. */
   readonly hasBody: boolean
+  /** How a body must begin that comes with status 200, and as it is. */
+  readonly head?: HeadCheck | undefined
 }
 
 /** What can end an answer before it is complete. */
@@ -40,6 +43,7 @@ export class AnswerCollector {
   #status = 0
   #headers: IncomingHttpHeaders = {}
   #announced: number | undefined
+  #head: ArrivingHead | undefined
   /** Where the length is known: the body itself, filled from its beginning. */
   #whole: Uint8Array | undefined
   #pieces: Uint8Array[] = []
@@ -69,6 +73,10 @@ export class AnswerCollector {
     this.#status = status
     this.#headers = headers
     if (!this.#expected.hasBody) return
+    const { head } = this.#expected
+    if (head !== undefined && status === 200 && headers['content-encoding'] === undefined) {
+      this.#head = new ArrivingHead(head)
+    }
     this.#announced = lengthIn(headers)
     if (this.#announced === undefined) return
     if (this.#announced > this.#expected.limit) return this.stop(new TooLargeError())
@@ -80,6 +88,11 @@ export class AnswerCollector {
     const at = this.#size
     this.#size += piece.length
     if (this.#size > this.#expected.limit) return this.stop(new TooLargeError())
+    try {
+      this.#head?.take(piece)
+    } catch (error) {
+      return this.stop(error as Error)
+    }
     if (this.#whole === undefined) this.#pieces.push(piece)
     else if (this.#size <= this.#whole.length) this.#whole.set(piece, at)
   }

@@ -1,7 +1,8 @@
 import { promisify } from 'node:util'
 import { brotliDecompress, gunzip, inflate } from 'node:zlib'
 import { Agent, type Dispatcher, EnvHttpProxyAgent, interceptors } from 'undici'
-import { StoreRefusedError, StoreUnavailableError } from '../errors.ts'
+import { CairnError, StoreRefusedError, StoreUnavailableError } from '../errors.ts'
+import type { HeadCheck } from './head-check.ts'
 import { AnswerCollector, CutShortError, type HttpAnswer, TooLargeError } from './http-answer.ts'
 import { connectionFailure, isCertificateProblem, rootCause } from './http-failures.ts'
 import { type StoreOptions, USUAL_CONCURRENCY } from './store-options.ts'
@@ -17,6 +18,8 @@ export interface HttpRequest {
   readonly contentType?: string | undefined
   /** Bytes the answer may have; more is refused before it is in memory. */
   readonly limit: number
+  /** How the body must begin; what its check throws is what `send` rejects with. */
+  readonly head?: HeadCheck | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -103,14 +106,14 @@ export class HttpClient implements AsyncDisposable {
   }
 
   #dispatch(dispatcher: Dispatcher, request: HttpRequest): Promise<HttpAnswer> {
-    const { method, path, body, contentType, limit, signal } = request
+    const { method, path, body, contentType, limit, head, signal } = request
     return new Promise((resolve, reject) => {
       const end = () => {
         clearTimeout(timer)
         signal?.removeEventListener('abort', leave)
       }
       const collector = new AnswerCollector(
-        { limit, hasBody: method !== 'HEAD' },
+        { limit, head, hasBody: method !== 'HEAD' },
         (answer) => {
           end()
           resolve(answer)
@@ -149,7 +152,7 @@ export class HttpClient implements AsyncDisposable {
   #translated(error: unknown, limit: number): unknown {
     if (error instanceof TooLargeError) return this.#unavailable(`the answer is larger than ${limit} bytes`)
     if (error instanceof CutShortError) return this.#unavailable('the answer was cut short')
-    if (error instanceof StoreUnavailableError || error instanceof StoreRefusedError) return error
+    if (error instanceof CairnError) return error
     const { code = '', message } = rootCause(error)
     if (isCertificateProblem(code)) {
       return new StoreRefusedError(this.#name, `its certificate is not trusted: ${message} (${code})`, { cause: error })

@@ -13,8 +13,9 @@ import {
   type S3ClientConfig
 } from '@aws-sdk/client-s3'
 import { fromIni } from '@aws-sdk/credential-provider-ini'
-import { LocationError, StoreRefusedError, StoreUnavailableError } from '../errors.ts'
+import { CairnError, LocationError, StoreRefusedError, StoreUnavailableError } from '../errors.ts'
 import type { ReadOptions } from '../read-options.ts'
+import { ArrivingHead, type HeadCheck } from './head-check.ts'
 import { connectionFailure, isCertificateProblem, retryAfter } from './http-failures.ts'
 import type { Location } from './location.ts'
 import { type StoreOptions, USUAL_CONCURRENCY } from './store-options.ts'
@@ -83,8 +84,14 @@ export class S3Bucket implements AsyncDisposable {
     return new S3Bucket(place, new S3Client(await clientConfig(place, options)), options.timeout ?? 60_000)
   }
 
-  async read(key: string, limit: number, { signal }: ReadOptions = {}): Promise<Uint8Array | undefined> {
+  /** The whole object, of at most `limit` bytes and with such a beginning. */
+  async read(
+    key: string,
+    limit: number,
+    { signal, head }: ReadOptions & { head?: HeadCheck | undefined } = {}
+  ): Promise<Uint8Array | undefined> {
     return this.#ask(signal, async (abort) => {
+      const beginning = head && new ArrivingHead(head)
       const { Body, ContentLength } = await this.#client.send(new GetObjectCommand(this.#at(key)), abort)
       const body = Body as Readable
       const stop = () => body.destroy(abort.abortSignal.reason as Error)
@@ -95,6 +102,7 @@ export class S3Bucket implements AsyncDisposable {
         pieces.push(piece)
         size += piece.length
         if (size > limit) throw this.#unavailable(`${key} is larger than ${limit} bytes`)
+        beginning?.take(piece)
       }
       if (ContentLength !== undefined && size !== ContentLength) {
         throw this.#unavailable(`${key} was cut short: ${size} of ${ContentLength} bytes`)
@@ -180,7 +188,7 @@ export class S3Bucket implements AsyncDisposable {
   }
 
   #translated(error: unknown): unknown {
-    if (error instanceof StoreUnavailableError) return error
+    if (error instanceof CairnError) return error
     const { name, message, code = '', $metadata, $response } = error as S3Failure
     const status = $metadata?.httpStatusCode ?? 0
     const { name: store, bucket } = this.place

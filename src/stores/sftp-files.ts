@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { StoreRefusedError, StoreUnavailableError } from '../errors.ts'
+import { ArrivingHead, type HeadCheck } from './head-check.ts'
 import { type Answer, Packet, SftpSession, sftpString } from './sftp-session.ts'
 import type { SshTarget } from './ssh-process.ts'
 
@@ -35,8 +36,8 @@ export class SftpFiles implements AsyncDisposable {
     this.#target = target
   }
 
-  /** The content of a file of at most `limit` bytes, in two round trips. */
-  async read(path: string, limit: number): Promise<Uint8Array | undefined> {
+  /** The content of a file of at most `limit` bytes and with such a beginning, in two round trips. */
+  async read(path: string, limit: number, head?: HeadCheck): Promise<Uint8Array | undefined> {
     const session = await this.#connect()
     const opened = await session.send(Packet.open, sftpString(path), READ, 0)
     if (this.#isMissing(opened)) return undefined
@@ -49,6 +50,7 @@ export class SftpFiles implements AsyncDisposable {
         ...first
       ])
       if (size > limit) throw new StoreUnavailableError(this.#target.name, `${path} is larger than ${limit} bytes`)
+      if (head !== undefined && pieces[0]?.type === Packet.data) new ArrivingHead(head).take(pieces[0].body.subarray(4))
       const whole = new Uint8Array(size)
       const rest: Promise<unknown>[] = []
       for (let at = 0; at < size; at += PIECE) {

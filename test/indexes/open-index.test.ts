@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process'
 import { mkdir, open, readdir, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { PassThrough, Readable } from 'node:stream'
+import { PassThrough, pipeline, Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import test from 'ava'
 import { FileError, FormatError, IndexMissingError, LocationError } from '../../src/errors.ts'
@@ -9,6 +10,7 @@ import { decodeIndex, encodeIndex } from '../../src/formats/index-file.ts'
 import { openIndex, saveIndex } from '../../src/indexes/open-index.ts'
 import { bytesOf, fixture, join as together } from '../support/bytes.ts'
 import { lcg, tableOf } from '../support/chunks.ts'
+import { servedBy } from '../support/http-server.ts'
 import { scratch } from '../support/scratch.ts'
 import { needing } from '../support/needs.ts'
 
@@ -80,6 +82,22 @@ test('an endless stream that is no index is refused at once', async (t) => {
   })
   await t.throwsAsync(openIndex('-', { stdin: zeros }), { instanceOf: FormatError, message: /standard input/ })
   zeros.destroy()
+})
+
+test('a server that sends something else without end is refused at once (it used to be listened to for 4 GB)', async (t) => {
+  const heads = [new Uint8Array(0), sample().subarray(0, 64)]
+  for (const head of heads) {
+    let left = false
+    const url = await servedBy(t, (_request, answer) => {
+      answer.write(head)
+      const zeros = new Readable({ read: () => void zeros.push(new Uint8Array(65536)) })
+      answer.on('close', () => (left = true))
+      pipeline(zeros, answer, () => {})
+    })
+    const error = await t.throwsAsync(openIndex(`${url}/x.caidx`), { instanceOf: FormatError, message: /x\.caidx/ })
+    t.is((error as FormatError).offset, head.length)
+    while (!left) await sleep(5)
+  }
 })
 
 test('an index that claims rows nobody wrote is refused before they are read (it used to fill memory first)', async (t) => {
