@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { OptionError } from '../errors.ts'
+import { identitiesIn } from '../snapshots/archive/age.ts'
 import { CommandSealer, KeySealer, type Sealer, SignSealer } from '../snapshots/archive/sealer.ts'
 import { naming } from '../snapshots/atomic-files.ts'
 import { keyFile } from '../snapshots/recovery/keys.ts'
@@ -32,4 +33,10 @@ export async function sealerFor({
   if (signKey !== undefined) return new SignSealer(await naming(signKey, () => readFile(signKey, 'utf8')))
   if (sealCommand === undefined && openCommand === undefined) return undefined
   return new CommandSealer({ seal: splitWords(sealCommand ?? ''), open: splitWords(openCommand ?? '') })
+}
+
+/** All identities of age in these files. */
+export async function identitiesFrom(files: readonly string[]): Promise<string[]> {
+  const texts = await Promise.all(files.map((file) => naming(file, () => readFile(file, 'utf8'))))
+  return texts.flatMap((text) => identitiesIn(text, '--identity'))
 }

@@ -2,7 +2,7 @@ import { native } from '../../native/binding.ts'
 import { exportSetTo } from '../../snapshots/archive/export-set.ts'
 import { command, UsageError } from '../command.ts'
 import { toJson } from '../json.ts'
-import { oneOf, single } from '../options.ts'
+import { oneOf, repeated, single, text } from '../options.ts'
 import { formatSize, parsePositiveSize } from '../quantities.ts'
 import { sealerFor, sealOptions } from '../seal-options.ts'
 import { jsonOption, openedRepository } from '../snapshot-options.ts'
@@ -17,7 +17,7 @@ standard output.`,
   example: [
     'cairn snapshot export /backup/repo nightly-31 nightly.tar',
     'cairn snapshot export /backup/repo 31 nightly.tar --part-size 99M',
-    'cairn snapshot export /backup/repo 31 - | age -r RECIPIENT > nightly.tar.age'
+    'cairn snapshot export /backup/repo 31 nightly.tar.age --encrypt-to age1…'
   ],
   options: {
     layout: single('--layout <name>', 'chunks (default) or stream', oneOf('chunks', 'stream')),
@@ -26,13 +26,14 @@ standard output.`,
       'divide the archive, and list its parts in FILE.parts.json',
       parsePositiveSize
     ),
+    encryptTo: repeated('--encrypt-to <recipient>', 'encrypt all of it with age for this recipient (age1…)', text),
     ...sealOptions,
     ...jsonOption
   },
   async run(invocation) {
     native.shareHeap()
     const { args, values, terminal, signal } = invocation
-    const { layout, partSize, json } = values
+    const { layout, partSize, encryptTo, json } = values
     const [repo, ref, file] = args
     if (file === '-' && partSize !== undefined)
       throw new UsageError('parts are files: --part-size needs the name of one')
@@ -41,11 +42,17 @@ standard output.`,
     const sealer = await sealerFor(values)
     await using repository = await openedRepository(invocation, repo)
     if (file === '-') {
-      await using exported = await repository.export(ref, { layout, sealer, signal })
+      await using exported = await repository.export(ref, { layout, sealer, encryptTo, signal })
       for await (const piece of exported.stream({ signal, transient: true })) await terminal.out(piece)
       return
     }
-    const { set, bytes, files } = await exportSetTo(repository, ref, file, { layout, partSize, sealer, signal })
+    const { set, bytes, files } = await exportSetTo(repository, ref, file, {
+      layout,
+      partSize,
+      sealer,
+      encryptTo,
+      signal
+    })
     const { id, name } = set
     if (json) await terminal.out(`${toJson({ id, name, bytes, files })}\n`)
     else

@@ -6,8 +6,8 @@ import { command } from '../command.ts'
 import { WARNED } from '../exit-codes.ts'
 import { toJson } from '../json.ts'
 import { notice } from '../notices.ts'
-import { flag, single, text } from '../options.ts'
-import { forceOptions, sealerFor, sealOptions } from '../seal-options.ts'
+import { flag, repeated, single, text } from '../options.ts'
+import { forceOptions, identitiesFrom, sealerFor, sealOptions } from '../seal-options.ts'
 import { afterChange, jsonOption, openedRepository } from '../snapshot-options.ts'
 
 export default command({
@@ -23,6 +23,7 @@ id is printed, and it does not expire any more.`,
   options: {
     name: single('--name <name>', 'what the set is called (default: as it was)', text),
     allowDuplicate: flag('--allow-duplicate', 'take it in also when it is here already'),
+    identity: repeated('--identity <file>', 'the archive is encrypted with age for an identity in this file', text),
     ...sealOptions,
     ...forceOptions,
     ...jsonOption
@@ -30,15 +31,17 @@ id is printed, and it does not expire any more.`,
   async run(invocation) {
     native.shareHeap()
     const { args, values, terminal, signal } = invocation
-    const { name, allowDuplicate, force, json } = values
+    const { name, allowDuplicate, identity, force, json } = values
     const [repo, file] = args
     const sealer = await sealerFor(values)
+    const identities = await identitiesFrom(identity)
     await using repository = await openedRepository(invocation, repo)
     try {
       const taken = await importSet(repository, archiveInput(file, terminal), {
         what: archiveName(file),
         sealer,
         forceSeal: force === 'seal',
+        identities,
         allowDuplicate,
         name,
         signal

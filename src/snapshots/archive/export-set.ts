@@ -8,6 +8,7 @@ import { BrokenSetError } from '../errors.ts'
 import { entriesOf, encodeManifest } from '../manifest.ts'
 import { openEntryIndex, openMember } from '../open-member.ts'
 import type { Repository } from '../repository.ts'
+import { encryptedFor } from './age.ts'
 import {
   chunkMember,
   CONTENT,
@@ -31,6 +32,11 @@ export interface ExportOptions extends ReadOptions {
   /** Default: `chunks`. */
   readonly layout?: Layout | undefined
   readonly sealer?: Sealer | undefined
+  /**
+   * Encrypt the whole archive with age for these recipients (`age1…`). It is another file every time then, and parts that
+   * are there already are never left alone. Default: not encrypted.
+   */
+  readonly encryptTo?: readonly string[] | undefined
 }
 
 export interface StreamOptions extends ReadOptions {
@@ -41,7 +47,7 @@ export interface StreamOptions extends ReadOptions {
 /** A set on its way out. It cannot be forgotten until this is closed. */
 export interface SetExport extends AsyncDisposable {
   readonly set: SoundSet
-  /** Bytes of the archive, exactly; undefined where the length of its seal is known only later. */
+  /** Bytes of the archive, exactly; undefined where the length of its seal is known only later, or it is encrypted. */
   readonly size: number | undefined
   /** The archive. May be asked for again: only its date is another. */
   stream(options?: StreamOptions): AsyncGenerator<Uint8Array, void, undefined>
@@ -53,7 +59,7 @@ export interface SetExport extends AsyncDisposable {
  * goes out, and one that is wrong or absent ends the stream with the error that names it.
  */
 export async function exportSet(repository: Repository, ref: SetRef, options: ExportOptions = {}): Promise<SetExport> {
-  const { layout = 'chunks', sealer, signal } = options
+  const { layout = 'chunks', sealer, encryptTo = [], signal } = options
   const held: AsyncDisposable[] = []
   const close = async () => {
     for (const one of held.splice(0).reverse()) await one[Symbol.asyncDispose]()
@@ -71,11 +77,14 @@ export async function exportSet(repository: Repository, ref: SetRef, options: Ex
     await lease.pin(tables.keys())
     const plan = await planOf(repository, set, layout, tables, { signal })
     const mtime = new Date(set.manifest.created_at)
+    const encrypted = encryptTo.length > 0
+    const plain = ({ signal, transient }: StreamOptions) =>
+      writeContainer(plan.members({ signal, transient }), { mtime, sealer, signal, onMember: plan.note })
     return {
       set,
-      size: containerSize(plan.sized(), sealer),
+      size: encrypted ? undefined : containerSize(plan.sized(), sealer),
       stream: ({ signal, transient } = {}) =>
-        writeContainer(plan.members({ signal, transient }), { mtime, sealer, signal, onMember: plan.note }),
+        encrypted ? encryptedFor(encryptTo, plain({ signal })) : plain({ signal, transient }),
       close,
       [Symbol.asyncDispose]: close
     }

@@ -9,6 +9,7 @@ import { encodeManifest, type Manifest, manifestAddress } from '../manifest.ts'
 import { makeLayout, type Repository } from '../repository.ts'
 import { checkSetName, freeName, setFile } from '../set-names.ts'
 import { settleChunks } from '../settle-chunks.ts'
+import { decryptedWith } from './age.ts'
 import { ArchivedSet } from './archived-set.ts'
 import type { Sealer, SealResult } from './sealer.ts'
 
@@ -19,6 +20,8 @@ export interface ImportOptions extends ReadOptions {
   readonly sealer?: Sealer | undefined
   /** Go on where it is not, or does not. Default: false. */
   readonly forceSeal?: boolean | undefined
+  /** The archive is encrypted with age for one of these (`AGE-SECRET-KEY-1…`). Default: it is not encrypted. */
+  readonly identities?: readonly string[] | undefined
   /** Take in what is here already. Default: DuplicateImportError says which set it is. */
   readonly allowDuplicate?: boolean | undefined
   /** Default: the name it had, with `-2`, `-3` … where that is taken. One that is given must be free. */
@@ -66,7 +69,8 @@ export function startImport(
 /**
  * Takes a set in under a new id. It is there only when everything has been read to the end and found right: every chunk by
  * its digest, every index and part by its hash, the sums, the seal, and that the content is what it says it is. Rejects
- * with DuplicateImportError, DamagedError, PartMismatchError, ChunkCorruptError, SealMissingError or SealMismatchError.
+ * with DuplicateImportError, DamagedError, PartMismatchError, ChunkCorruptError, SealMissingError, SealMismatchError or, where
+ * it is encrypted, WrongKeyError.
  */
 export function importSet(
   repository: Repository,
@@ -87,11 +91,11 @@ class Job {
     bytes: AsyncIterable<Uint8Array>,
     options: ImportOptions & { signal: AbortSignal }
   ) {
-    const { what = 'the archive', sealer, forceSeal, signal } = options
+    const { what = 'the archive', sealer, forceSeal, identities = [], signal } = options
     this.#repository = repository
     this.#options = options
     this.#signal = signal
-    this.#archive = new ArchivedSet(bytes, { what, sealer, forceSeal, signal })
+    this.#archive = new ArchivedSet(decryptedWith(identities, bytes, what), { what, sealer, forceSeal, signal })
   }
 
   async run(onPublished: () => void): Promise<ImportedSet> {
