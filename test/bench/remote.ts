@@ -1,6 +1,6 @@
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { freePort, listening, type Running } from '../interop/servers/running.ts'
-import { startNginx } from '../interop/servers/nginx.ts'
 import { findCommand } from '../support/needs.ts'
 import type { Case } from './cases.ts'
 import { distant } from './distant.ts'
@@ -88,6 +88,22 @@ async function desyncServe({ blob }: Material): Promise<Running> {
   return listening(port, findCommand('desync')!, ['chunk-server', '-s', blob.store, '-l', `127.0.0.1:${port}`])
 }
 
+/** As most people run it: a worker a core, and nothing compressed again. */
 async function nginx({ work, blob }: Material): Promise<Running> {
-  return (await startNginx(blob.store, work)).server
+  const port = await freePort()
+  const config = join(work, 'nginx.conf')
+  await writeFile(
+    config,
+    `daemon off; worker_processes auto; pid ${join(work, 'nginx.pid')}; error_log stderr warn;
+${process.getuid?.() === 0 ? 'user root;' : ''}
+events { worker_connections 1024; }
+http {
+  access_log off; sendfile on; tcp_nopush on; keepalive_requests 100000;
+  client_body_temp_path ${join(work, 'body')}; proxy_temp_path ${join(work, 'proxy')};
+  fastcgi_temp_path ${join(work, 'fastcgi')}; uwsgi_temp_path ${join(work, 'uwsgi')}; scgi_temp_path ${join(work, 'scgi')};
+  server { listen 127.0.0.1:${port}; root ${blob.store}; }
+}
+`
+  )
+  return listening(port, findCommand('nginx')!, ['-c', config, '-p', work])
 }
