@@ -2,7 +2,7 @@ import type { CatarEntry } from '../catar/entry.ts'
 import type { ArchiveEvent, NodeEvent } from '../catar/events.ts'
 import { compareNames, pathFromBytes } from '../catar/names.ts'
 import { FormatError, TargetRefusedError } from '../errors.ts'
-import { SET, type RestoredMetadata } from '../native/restore-program.ts'
+import { NO_METADATA, SET, type RestoredMetadata } from '../native/restore-program.ts'
 import type { Progress, ProgressOptions, ReadOptions } from '../read-options.ts'
 import type { MetadataToRestore } from './restored-metadata.ts'
 import type { Restoring } from './restoring.ts'
@@ -49,7 +49,7 @@ export class Unpacking {
 
   /** Everything is restored below the target itself, which keeps its metadata. */
   beginTarget(): void {
-    this.#open.push({ place: 0, metadata: UNTOUCHED, names: new NamesSeen() })
+    this.#open.push({ place: 0, metadata: NO_METADATA, names: new NamesSeen() })
   }
 
   /** A directory on the way to what is restored: one that is there already keeps its metadata. */
@@ -68,7 +68,7 @@ export class Unpacking {
 
   leave(): void {
     const { place, metadata } = this.#open.pop()!
-    if (metadata !== UNTOUCHED) this.#restoring.leave(place, metadata)
+    if (metadata !== NO_METADATA) this.#restoring.leave(place, metadata)
     this.#done += 1
   }
 
@@ -118,19 +118,6 @@ export class Unpacking {
     const place = this.#restoring.enter(this.#open.at(-1)!.place, entry.name, metadata)
     this.#open.push({ place, metadata, names: new NamesSeen() })
   }
-}
-
-const UNTOUCHED: RestoredMetadata = {
-  bits: 0,
-  mode: 0,
-  uid: 0,
-  gid: 0,
-  attributes: 0,
-  attributesMask: 0,
-  fat: 0,
-  project: 0,
-  mtime: 0n,
-  xattrs: []
 }
 
 /** The names of one directory so far. Archives are sorted, so that a set is needed only for strange ones. */

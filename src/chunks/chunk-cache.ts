@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import type { ChunkId } from '../formats/chunk-id.ts'
-import { createResidentChunks, type ResidentChunks } from '../native/resident-chunks.ts'
+import type { ResidentChunks } from '../native/binding.ts'
+import { createResidentChunks } from '../native/resident-chunks.ts'
 
 /** What an entry costs beside its bytes: key, list node, and the bookkeeping of both sides. */
 const ENTRY_OVERHEAD = 512

@@ -1,6 +1,5 @@
 import type { ExpectedChunk } from '../formats/chunk-id.ts'
-import { native } from '../native/binding.ts'
-import type { ResidentChunks } from '../native/resident-chunks.ts'
+import { native, type ResidentChunks } from '../native/binding.ts'
 import type { ReadOptions } from '../read-options.ts'
 import type { StoredChunk } from '../stores/store.ts'
 

@@ -6,8 +6,7 @@ import {
   StoreUnavailableError
 } from '../errors.ts'
 import type { DigestName, ExpectedChunk } from '../formats/chunk-id.ts'
-import { native } from '../native/binding.ts'
-import type { ResidentChunks } from '../native/resident-chunks.ts'
+import { native, type ResidentChunks } from '../native/binding.ts'
 import type { StoredChunk } from '../stores/store.ts'
 import { type DecodeOptions, decodeTogether, decodeTogetherInto } from './decode-batch.ts'
 

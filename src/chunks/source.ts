@@ -1,5 +1,5 @@
 import type { ChunkId, ExpectedChunk } from '../formats/chunk-id.ts'
-import type { ResidentChunks } from '../native/resident-chunks.ts'
+import type { ResidentChunks } from '../native/binding.ts'
 import type { ReadOptions } from '../read-options.ts'
 import type { Pace } from './pace.ts'
 

@@ -51,11 +51,7 @@ export class HttpIndexStore implements WritableIndexStore {
     await this.#client[Symbol.asyncDispose]()
   }
 
-  #send(
-    method: HttpRequest['method'],
-    name: string,
-    options: Partial<HttpRequest>
-  ): Promise<HttpAnswer> {
+  #send(method: HttpRequest['method'], name: string, options: Partial<HttpRequest>): Promise<HttpAnswer> {
     checkIndexName(name)
     const path = this.#base.pathname + encodeURIComponent(name) + this.#search
     return this.#client.send({ method, path, limit: MOST_INDEX_BYTES, ...options })

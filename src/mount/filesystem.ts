@@ -2,7 +2,6 @@ import type { TreeTable } from '../catar/tree-table.ts'
 import type { ReadOptions } from '../read-options.ts'
 import type { ChunkedContent } from '../reader/chunked-content.ts'
 import type { ErofsImage } from './erofs-image.ts'
-import type { Ownership } from './ownership.ts'
 
 /** A node as the kernel names it. 1 is the root. Stable for one archive, also in a second mount of it. */
 export type Inode = number
@@ -101,6 +100,14 @@ export interface Filesystem extends AsyncDisposable {
    * called: readahead keeps its pace by it.
    */
   ran?: ((inode: Inode, offset: number, length: number) => void) | undefined
+}
+
+/** What `uid=`, `gid=` and `umask=` ask for. Absent: as the archive has it. */
+export interface Ownership {
+  readonly uid?: number | undefined
+  readonly gid?: number | undefined
+  /** Permission bits taken away from every entry, symlinks excepted. */
+  readonly umask?: number | undefined
 }
 
 /** All nodes of a tree whose file contents lie in the first of `contents`, where there are any. */

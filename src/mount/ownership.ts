@@ -1,12 +1,4 @@
-import type { Attributes, Filesystem } from './filesystem.ts'
-
-/** What `uid=`, `gid=` and `umask=` ask for. Absent: as the archive has it. */
-export interface Ownership {
-  readonly uid?: number | undefined
-  readonly gid?: number | undefined
-  /** Permission bits taken away from every entry, symlinks excepted. */
-  readonly umask?: number | undefined
-}
+import type { Attributes, Filesystem, Ownership } from './filesystem.ts'
 
 const S_IFMT = 0o170000
 const S_IFLNK = 0o120000

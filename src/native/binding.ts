@@ -1,13 +1,33 @@
 import { createRequire } from 'node:module'
-import type { DigestName } from '../formats/chunk-id.ts'
+import type { ChunkId, DigestName } from '../formats/chunk-id.ts'
 import type { ChunkSizes } from '../formats/index-header.ts'
-import type { ResidentChunks } from './resident-chunks.ts'
 
 /**
  * Where stored bytes come from: memory, or a file (plain at `path`, else compressed at `path + suffix`; an empty suffix
  * stands for no second name). A symlink counts as absent: casync leaves one where it knows that a chunk is missing.
  */
 export type NativeSource = { bytes: Uint8Array; compressed: boolean } | { path: string; suffix: string }
+
+/**
+ * Plain chunks in memory outside JavaScript, by the hex digits of their ids. A chunk cache decides what is kept; a
+ * mount's own threads serve from it.
+ */
+export interface ResidentChunks {
+  readonly count: number
+  /** Bytes from the addon are shared, others are copied. */
+  publish(id: string, bytes: Uint8Array): void
+  publishZeros(id: string, size: number): void
+  withdraw(id: string): void
+  /** The chunk's bytes, shared; undefined where it is not here, or all zeros. */
+  view(id: string): Uint8Array | undefined
+  /**
+   * Fills `target` with what the rows of an index describe from `position` on. False where not all of it is here; then
+   * `target` is as it was.
+   */
+  copy(rows: Uint8Array, position: number, target: Uint8Array): boolean
+  /** Which were read from here since this was last called. */
+  takeUsed(): ChunkId[]
+}
 
 /** What the plain bytes must be. `id` is 64 hex digits; without `size` only the digest decides (at most 128 MiB). */
 export interface NativeExpectation {

@@ -49,7 +49,8 @@ export interface ContentRun {
 }
 
 const NO_NAME = new Uint8Array()
-const NO_METADATA: RestoredMetadata = {
+/** Of what is not to be touched. */
+export const NO_METADATA: RestoredMetadata = {
   bits: 0,
   mode: 0,
   uid: 0,

@@ -1,8 +1,7 @@
 // The door to the addon's FUSE session: numbers and typed arrays on the inside, names on the outside.
 
 import type { DigestName } from '../formats/chunk-id.ts'
-import { loadNative } from './binding.ts'
-import type { ResidentChunks } from './resident-chunks.ts'
+import { loadNative, type ResidentChunks } from './binding.ts'
 
 /** How to get at a device whose requests are to be served. */
 export type SessionDevice =

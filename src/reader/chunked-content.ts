@@ -1,7 +1,7 @@
 import type { ChunkDirectory } from '../chunks/source.ts'
 import type { ChunkId } from '../formats/chunk-id.ts'
 import type { IndexTable } from '../formats/index-table.ts'
-import type { ResidentChunks } from '../native/resident-chunks.ts'
+import type { ResidentChunks } from '../native/binding.ts'
 
 /**
  * What lies under a reader: enough for somebody else (a mount's own threads) to serve what is in memory without asking,

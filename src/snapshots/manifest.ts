@@ -1,7 +1,5 @@
 import * as v from '../schema.ts'
-import { canonicalJson, encodeJson, sha256 } from './canonical-json.ts'
-import { BrokenSetError } from './errors.ts'
-import { brokenInvariant } from './manifest-invariants.ts'
+import { canonicalJson, sha256 } from './canonical-json.ts'
 
 /** 64 bits and more as decimal text, so that every reader sees the same number. */
 const Decimal = v.pipe(v.string(), v.regex(/^(0|[1-9][0-9]{0,19})$/))
@@ -53,7 +51,7 @@ const MemberSchema = v.strictObject({
   broken: v.nullable(v.string())
 })
 
-const ManifestSchema = v.strictObject({
+export const ManifestSchema = v.strictObject({
   format: v.literal('snapset/1'),
   repo_id: Uuid,
   set: Size,
@@ -84,46 +82,6 @@ export type Manifest = v.InferOutput<typeof ManifestSchema>
 export type Compat = v.InferOutput<typeof CompatSchema>
 export type KindName = Member['kind']
 
-/** The longest manifest that is read. */
-export const MOST_MANIFEST_BYTES = 16 * 1024 * 1024
-
-/** The bytes of a manifest, its invariants checked. Throws BrokenSetError. */
-export function encodeManifest(manifest: Manifest): Uint8Array {
-  checkManifest(manifest)
-  return encodeJson(manifest)
-}
-
-/** What these bytes say, checked. Throws BrokenSetError that says what is wrong and where. */
-export function decodeManifest(bytes: Uint8Array, what: string): Manifest {
-  if (bytes.length > MOST_MANIFEST_BYTES)
-    throw new BrokenSetError(what, `it is longer than ${MOST_MANIFEST_BYTES} bytes`)
-  let value: unknown
-  try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
-  } catch (error) {
-    throw new BrokenSetError(what, 'it is not JSON', { cause: error })
-  }
-  return checkManifest(value, what)
-}
-
-/** The manifest in `value`, when it is one and what it says of itself holds. Throws BrokenSetError. */
-export function checkManifest(value: unknown, what?: string): Manifest {
-  const result = v.safeParse(ManifestSchema, value)
-  const shown = what ?? shownSet(value)
-  if (!result.success) {
-    const [issue] = result.issues
-    throw new BrokenSetError(shown, `${v.getDotPath(issue) ?? 'it'}: ${issue.message}`)
-  }
-  const problem = brokenInvariant(result.output)
-  if (problem !== undefined) throw new BrokenSetError(shown, problem)
-  return result.output
-}
-
-/** The address of a manifest: the SHA-256 of its file. What `prev_manifest_sha256` and `supersedes` hold. */
-export function manifestAddress(bytes: Uint8Array): string {
-  return sha256(bytes)
-}
-
 /**
  * What a set is, whatever it is called and whenever it was made: equal for two sets with the same content. Leaves out
  * id, name, times, labels, expiry and how the streams are divided into parts.
@@ -152,9 +110,4 @@ export function stateRootOf(entries: readonly Entry[]): string {
 /** Base and increments of a member, in the order in which they are restored. */
 export function entriesOf(member: Member): readonly Entry[] {
   return member.base === undefined ? [] : [member.base, ...member.incrementals]
-}
-
-function shownSet(value: unknown): string {
-  const { set, name } = (value ?? {}) as { set?: unknown; name?: unknown }
-  return `${String(set)} (${String(name)})`
 }

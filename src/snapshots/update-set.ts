@@ -3,7 +3,8 @@ import { atomicReplace, isThere, removeDurably, renameDurably } from './atomic-f
 import { findSet, findSoundSet, setFiles, shownSet, type SetRecord, type SetRef, type SoundSet } from './catalogue.ts'
 import { ConflictError, MemberNotFoundError, StaleManifestError } from './errors.ts'
 import { lockFile } from './locks.ts'
-import { contentId, encodeManifest, manifestAddress, type Manifest, type Member } from './manifest.ts'
+import { encodeManifest, manifestAddress } from './manifest-file.ts'
+import { contentId, type Manifest, type Member } from './manifest.ts'
 import type { Repository } from './repository.ts'
 import { checkSetName, setFile } from './set-names.ts'
 

@@ -10,7 +10,7 @@ import {
   SetNotFoundError,
   StaleManifestError
 } from '../../src/snapshots/errors.ts'
-import { encodeManifest, manifestAddress } from '../../src/snapshots/manifest.ts'
+import { encodeManifest, manifestAddress } from '../../src/snapshots/manifest-file.ts'
 import { RepositoryPaths } from '../../src/snapshots/paths.ts'
 import { parseSetFile } from '../../src/snapshots/set-names.ts'
 import { blobSource, streamSource } from '../../src/snapshots/sources.ts'

@@ -6,7 +6,8 @@ import type { IndexTable } from '../../formats/index-table.ts'
 import type { WritableStore } from '../../stores/store.ts'
 import { sha256 } from '../canonical-json.ts'
 import { DamagedError, PartMismatchError } from '../errors.ts'
-import { decodeManifest, entriesOf, type Entry, type Manifest } from '../manifest.ts'
+import { decodeManifest } from '../manifest-file.ts'
+import { entriesOf, type Entry, type Manifest } from '../manifest.ts'
 import {
   chunkMember,
   CHUNK_SLACK,

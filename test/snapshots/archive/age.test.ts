@@ -37,10 +37,14 @@ async function exported(t: ExecutionContext) {
 
 test('what was encrypted is the same again, whatever its length and its pieces', async (t) => {
   await fc.assert(
-    fc.asyncProperty(fc.constantFrom(0, 1, 65_535, 65_536, 65_537, 300_000), fc.integer({ min: 1, max: 70_000 }), async (length, piece) => {
-      const bytes = lcg(length, length)
-      t.deepEqual(await decrypt(await encrypt(bytes), [identity], piece), bytes)
-    }),
+    fc.asyncProperty(
+      fc.constantFrom(0, 1, 65_535, 65_536, 65_537, 300_000),
+      fc.integer({ min: 1, max: 70_000 }),
+      async (length, piece) => {
+        const bytes = lcg(length, length)
+        t.deepEqual(await decrypt(await encrypt(bytes), [identity], piece), bytes)
+      }
+    ),
     { numRuns: 20 }
   )
 })
@@ -75,7 +79,9 @@ test('a header without end is refused', async (t) => {
       yield new Uint8Array(65_536).fill(0x41)
     }
   }
-  const error = await t.throwsAsync(whole(decryptedWith([identity], endless(), 'the file')), { instanceOf: DamagedError })
+  const error = await t.throwsAsync(whole(decryptedWith([identity], endless(), 'the file')), {
+    instanceOf: DamagedError
+  })
   t.regex(error!.message, /longer than/)
   t.true(given < 4_000_000)
 })
@@ -111,7 +117,10 @@ test('a set goes out encrypted, in one file or in parts, and comes in with the i
   const file = join(directory, 'one.tar.age')
   await exportSetTo(repository, 'one', file, { encryptTo: [recipient] })
   t.false(Buffer.from(await readFile(file)).includes('content.json'))
-  const { files } = await exportSetTo(repository, 'one', join(directory, 'two'), { encryptTo: [recipient], partSize: 4096 })
+  const { files } = await exportSetTo(repository, 'one', join(directory, 'two'), {
+    encryptTo: [recipient],
+    partSize: 4096
+  })
   t.true(files.length > 2)
   const bytes = new Uint8Array(await readFile(file))
   for (const source of [() => pieces(bytes), () => readParts(join(directory, 'two.parts.json'))]) {
@@ -139,9 +148,17 @@ test('an export to nobody in particular leaves no file', async (t) => {
   t.deepEqual(await readdir(directory), before)
 })
 
-needing(test, 'age', 'age-keygen')('age itself decrypts what we encrypted, and we what it encrypted', async (t) => {
+needing(
+  test,
+  'age',
+  'age-keygen'
+)('age itself decrypts what we encrypted, and we what it encrypted', async (t) => {
   const folder = await scratch(t)
-  const [key, plain, encrypted] = ['key', 'plain', 'encrypted'].map((name) => join(folder, name)) as [string, string, string]
+  const [key, plain, encrypted] = ['key', 'plain', 'encrypted'].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string
+  ]
   execFileSync('age-keygen', ['-o', key], { stdio: 'ignore' })
   const [own] = identitiesIn(await readFile(key, 'utf8'), '--identity') as [string]
   const bytes = lcg(5, 200_000)
