@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cstring>
 
 namespace cairn {
 
@@ -15,6 +16,34 @@ constexpr std::uint64_t kDirectorySize = 4096;
 constexpr std::size_t kLongestPage = 2u << 20;
 
 constexpr std::int64_t kSecond = 1'000'000'000;
+
+/** 64 bits that would mean an earlier time mean one after 2262: src/formats/archived-time.ts. */
+constexpr std::int64_t kFirstTime = -(std::int64_t{1} << 31) * kSecond;
+
+/** src/formats/acl-xattr.ts: u32 version, then rows of u16 tag, u16 permissions, u32 id. What is no ACL stays as it is. */
+void maskAccessAcl(std::string& acl, std::uint32_t umask) {
+  constexpr std::size_t kHead = 4;
+  constexpr std::size_t kRow = 8;
+  constexpr std::uint16_t kUserObject = 0x01, kGroupObject = 0x04, kMask = 0x10, kOther = 0x20;
+  std::uint32_t version = 0;
+  if (acl.size() < kHead || (acl.size() - kHead) % kRow != 0) return;
+  std::memcpy(&version, acl.data(), sizeof(version));
+  if (version != 2) return;
+  const auto field = [&](std::size_t at) {
+    std::uint16_t value;
+    std::memcpy(&value, acl.data() + at, sizeof(value));
+    return value;
+  };
+  bool hasMask = false;
+  for (std::size_t at = kHead; at < acl.size(); at += kRow) hasMask |= field(at) == kMask;
+  for (std::size_t at = kHead; at < acl.size(); at += kRow) {
+    const std::uint16_t tag = field(at);
+    const bool ofGroup = tag == (hasMask ? kMask : kGroupObject);
+    const std::uint32_t taken = tag == kUserObject ? umask >> 6 : ofGroup ? umask >> 3 : tag == kOther ? umask : 0;
+    const auto left = static_cast<std::uint16_t>(field(at + 2) & ~(taken & 7));
+    std::memcpy(acl.data() + at + 2, &left, sizeof(left));
+  }
+}
 
 bool isDirectory(const TreeRow& row) { return S_ISDIR(row.mode); }
 
@@ -57,6 +86,8 @@ Found TreeAnswers::xattr(std::uint64_t inode, std::string_view name, std::string
   const auto found = rows_.xattr(row, name);
   if (!found) return Found::no;
   value = *found;
+  // The kernel goes by the ACL where there is one, and not by the mode.
+  if (ownership_.umask != 0 && name == "system.posix_acl_access") maskAccessAcl(value, ownership_.umask);
   return Found::yes;
 }
 
@@ -132,9 +163,15 @@ Node TreeAnswers::shown(const TreeRow& row) const {
     attributes.minor = static_cast<std::uint32_t>(row.start);
     attributes.major = static_cast<std::uint32_t>(row.start >> 32);
   }
-  // Times before 1970 count their nanoseconds forward as well.
-  attributes.seconds = row.mtime / kSecond - (row.mtime % kSecond < 0);
-  attributes.nanoseconds = static_cast<std::uint32_t>(row.mtime - attributes.seconds * kSecond);
+  if (row.mtime < kFirstTime) {
+    const auto later = static_cast<std::uint64_t>(row.mtime);
+    attributes.seconds = static_cast<std::int64_t>(later / kSecond);
+    attributes.nanoseconds = static_cast<std::uint32_t>(later % kSecond);
+  } else {
+    // Times before 1970 count their nanoseconds forward as well.
+    attributes.seconds = row.mtime / kSecond - (row.mtime % kSecond < 0);
+    attributes.nanoseconds = static_cast<std::uint32_t>(row.mtime - attributes.seconds * kSecond);
+  }
   node.bare = !rows_.hasXattrs(row);
   if (regular && content_ != kNoTable) {
     node.table = content_;

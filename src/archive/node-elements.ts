@@ -1,6 +1,7 @@
 import { SourceRefusedError } from '../errors.ts'
 import { compareAclEntries, type AclEntry } from '../formats/acl.ts'
 import { ACCESS_ACL, DEFAULT_ACL, decodeAccessAcl, decodeDefaultAcl } from '../formats/acl-xattr.ts'
+import { archivedTime, canBeArchived } from '../formats/archived-time.ts'
 import type { AclElement } from '../formats/catar.ts'
 import { encodeElement, type ElementWriter } from '../formats/element-writer.ts'
 import { FEATURES } from '../formats/feature-flags.ts'
@@ -98,12 +99,15 @@ export class NodeElements {
   /** casync cuts times before 1970 as the huge numbers they look like. */
   #time(mtime: bigint, path: () => string): bigint {
     if (this.#granularity === 0n) return 0n
+    if (!canBeArchived(mtime)) {
+      throw new SourceRefusedError(path(), 'is from before December 1901 or after July 2486, which no archive can hold')
+    }
     if (this.#granularity === 1n) {
       if (mtime !== NO_TIME) return mtime
       throw new SourceRefusedError(path(), 'is from one nanosecond before 1970, which no archive can hold')
     }
     const unsigned = BigInt.asUintN(64, mtime)
-    return BigInt.asIntN(64, unsigned - (unsigned % this.#granularity))
+    return archivedTime(unsigned - (unsigned % this.#granularity))
   }
 
   #flagsOf(scan: ScannedDirectory, row: number): bigint {

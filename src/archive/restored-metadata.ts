@@ -89,7 +89,8 @@ export class MetadataToRestore {
   }
 
   #ownedBy(uid: number, gid: number, entry: CatarEntry): RestoredMetadata {
-    const { flags, mode, mtime, projectId = 0 } = entry
+    const { flags, mtime, projectId = 0 } = entry
+    const mode = this.#acls ? entry.mode : withoutAcl(entry)
     const hasFlags = flags !== 0n
     return {
       bits: hasFlags ? this.#bitsFor(entry) | this.#subvolumeBits(flags) : this.#bitsFor(entry),
@@ -131,6 +132,11 @@ export class MetadataToRestore {
     if (this.#labels && selinux !== undefined) all.push({ name: NAME.selinux, value: terminated(selinux) })
     return all
   }
+}
+
+/** The mode of a node that does without its ACL: the group's bits were the bound of the ACL, and become the group's own. */
+function withoutAcl({ mode, acl }: CatarEntry): number {
+  return acl?.groupObject === undefined ? mode : (mode & ~0o070) | (((mode >> 3) & acl.groupObject & 7) << 3)
 }
 
 function startsWithUser(name: Uint8Array): boolean {

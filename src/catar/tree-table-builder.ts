@@ -35,7 +35,7 @@ export class TreeTableBuilder {
     const view = this.#begin(entry, entry.name)
     if (view === undefined) return
     putU64(view, FIELD.offset, entry.offset)
-    view.setBigInt64(FIELD.mtime, BigInt.asIntN(64, entry.mtime), true)
+    view.setBigUint64(FIELD.mtime, entry.mtime, true)
     view.setUint32(FIELD.xattrs, this.#attributes(shownXattrs(entry)), true)
     this.#setContent(view, entry)
     if (entry.type === 'directory') this.#open.push(row)

@@ -1,4 +1,5 @@
 import { FormatError } from '../errors.ts'
+import { archivedTime } from '../formats/archived-time.ts'
 import { compareNames, equalNames } from './names.ts'
 
 /*
@@ -113,7 +114,7 @@ export class TreeTable implements TreeRows, Family {
   }
 
   mtime(row: Row): bigint {
-    return this.#view.getBigInt64(row * ROW_SIZE + FIELD.mtime, true)
+    return archivedTime(this.#view.getBigUint64(row * ROW_SIZE + FIELD.mtime, true))
   }
 
   mode(row: Row): number {

@@ -63,6 +63,28 @@ export function decodeAccessAcl(bytes: Uint8Array, what: string = ACCESS_ACL): A
   return { users, groups, groupObject: mask === undefined ? undefined : groupObject, mode }
 }
 
+/**
+ * The kernel's form of an access ACL, less the permissions in `umask`, as chmod(2) would take them away: the mask bounds
+ * whoever is named, and the owning group. What is no ACL is left as it is.
+ */
+export function maskAccessAcl(bytes: Uint8Array, umask: number): Uint8Array {
+  const masked = bytes.slice()
+  const view = new DataView(masked.buffer)
+  if (masked.length < 4 || (masked.length - 4) % 8 !== 0 || view.getUint32(0, true) !== VERSION) return masked
+  const rows = Array.from({ length: (masked.length - 4) / 8 }, (_, i) => 4 + i * 8)
+  const hasMask = rows.some((at) => view.getUint16(at, true) === MASK)
+  const taken = new Map([
+    [USER_OBJECT, umask >> 6],
+    [hasMask ? MASK : GROUP_OBJECT, umask >> 3],
+    [OTHER, umask]
+  ])
+  for (const at of rows) {
+    const bits = taken.get(view.getUint16(at, true)) ?? 0
+    view.setUint16(at + 2, view.getUint16(at + 2, true) & ~(bits & 7), true)
+  }
+  return masked
+}
+
 /** Reads the kernel's form of a default ACL. Throws FormatError. */
 export function decodeDefaultAcl(bytes: Uint8Array, what: string = DEFAULT_ACL): DefaultAcl {
   return decodeRows(bytes, what)

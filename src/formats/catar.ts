@@ -1,3 +1,4 @@
+import { archivedTime } from './archived-time.ts'
 import { Cursor } from './cursor.ts'
 import { decodeElementHeader, ELEMENT_HEADER_SIZE, type ElementHeader } from './element-types.ts'
 import { decodeGoodbye, type GoodbyeTable } from './goodbye.ts'
@@ -196,7 +197,7 @@ function decodeEntry(file: Cursor): EntryElement {
   const gid = number32(file, 'gid')
   const mtime = file.u64()
   if (mtime === NO_TIME) file.fail('invalid time', 8)
-  return { kind: 'entry', featureFlags, mode, flags, uid, gid, mtime: BigInt.asIntN(64, mtime) }
+  return { kind: 'entry', featureFlags, mode, flags, uid, gid, mtime: archivedTime(mtime) }
 }
 
 /** The name ends with the first NUL; the value with the element, and may hold anything. */

@@ -6,7 +6,9 @@ import type { RandomReader } from '../reader/random-reader.ts'
 import { layOutErofs, type ErofsOwnership } from './erofs-image.ts'
 import { ROOT_INODE, type Attributes, type ImageFilesystem, type ImageWishes } from './filesystem.ts'
 import { OneImage } from './image-filesystem.ts'
-import { owned } from './ownership.ts'
+import { owned, ownedXattr } from './ownership.ts'
+
+const decoder = new TextDecoder()
 
 /** Lays the tree out as an EROFS image and shows it as the one file of a filesystem. */
 export async function imageOfTree(
@@ -47,12 +49,15 @@ export async function imageOfBlob(
 
 /** Owners and modes as the mount's options say; the root only for the mounting user, unless others may enter. */
 function ownershipOf({ ownership = {}, onlyFor }: ImageWishes): ErofsOwnership {
-  return (row, mode, uid, gid) => {
-    const shown = owned(
-      { inode: ROOT_INODE, mode, uid, gid, size: 0, links: 1, major: 0, minor: 0, mtime: 0n },
-      ownership
-    )
-    if (row > 0 || onlyFor === undefined) return shown
-    return { mode: (mode & 0o170000) | 0o700, uid: onlyFor.uid, gid: onlyFor.gid }
+  return {
+    of(row, mode, uid, gid) {
+      const shown = owned(
+        { inode: ROOT_INODE, mode, uid, gid, size: 0, links: 1, major: 0, minor: 0, mtime: 0n },
+        ownership
+      )
+      if (row > 0 || onlyFor === undefined) return shown
+      return { mode: (mode & 0o170000) | 0o700, uid: onlyFor.uid, gid: onlyFor.gid }
+    },
+    xattr: ({ name, value }) => ({ name, value: ownedXattr(decoder.decode(name), value, ownership) })
   }
 }

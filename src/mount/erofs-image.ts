@@ -1,6 +1,6 @@
 import { FormatError } from '../errors.ts'
 import { inTurns } from '../catar/turns.ts'
-import type { Row, TreeTable } from '../catar/tree-table.ts'
+import type { Row, ShownXattr, TreeTable } from '../catar/tree-table.ts'
 import type { ReadOptions } from '../read-options.ts'
 import { BLOCK, blockCount, shapeOfDirectory, writeDirectory } from './erofs-directory.ts'
 import { encodeErofsXattrs } from './erofs-xattrs.ts'
@@ -29,13 +29,11 @@ const LINK = 0o120000
 /** Blocks are numbered with 32 bits; one block less keeps sums within them. */
 const MOST_BLOCKS = 0xffff_fffe
 
-/** Mode and owners of a row, as the kernel shall see them. */
-export type ErofsOwnership = (
-  row: Row,
-  mode: number,
-  uid: number,
-  gid: number
-) => { mode: number; uid: number; gid: number }
+/** What the kernel shall see of a row, where that is not what the archive says. */
+export interface ErofsOwnership {
+  of(row: Row, mode: number, uid: number, gid: number): { mode: number; uid: number; gid: number }
+  xattr(xattr: ShownXattr): ShownXattr
+}
 
 /** Where a block of the image's payload comes from. */
 export interface ErofsImage {
@@ -55,11 +53,11 @@ export async function layOutErofs(
   ownership: ErofsOwnership,
   options: ReadOptions = {}
 ): Promise<ErofsImage> {
-  const plan = new Plan(table)
+  const plan = new Plan(table, ownership)
   await plan.place(options)
   const metadata = new Uint8Array(plan.metadataBlocks * BLOCK)
   const view = new DataView(metadata.buffer)
-  await inTurns(0, table.count, (row) => plan.write(row, metadata, view, ownership), options)
+  await inTurns(0, table.count, (row) => plan.write(row, metadata, view), options)
   writeSuperblock(view, plan, table)
   return { metadata, size: plan.totalBlocks * BLOCK, ...plan.payload() }
 }
@@ -67,6 +65,7 @@ export async function layOutErofs(
 /** Where everything goes. Positions come first, because a directory's records hold the places of its children. */
 class Plan {
   readonly #table: TreeTable
+  readonly #ownership: ErofsOwnership
   /** Byte offset of each inode in units of 32: EROFS's nid. */
   readonly #nids: Uint32Array
   /** First block of what does not fit behind its inode: directory blocks, long targets; of files their payload. */
@@ -81,8 +80,9 @@ class Plan {
   totalBlocks = 0
   #files = 0
 
-  constructor(table: TreeTable) {
+  constructor(table: TreeTable, ownership: ErofsOwnership) {
     this.#table = table
+    this.#ownership = ownership
     this.#nids = new Uint32Array(table.count)
     this.#blocks = new Uint32Array(table.count)
     this.#directorySizes = new Float64Array(table.count)
@@ -121,14 +121,14 @@ class Plan {
   }
 
   /** Writes one inode and what lies behind it, or in blocks of its own. */
-  write(row: Row, metadata: Uint8Array, view: DataView, ownership: ErofsOwnership): void {
+  write(row: Row, metadata: Uint8Array, view: DataView): void {
     if (row > 0 && this.#nids[row] === 0) return
     const table = this.#table
     const at = this.#nids[row]! * SLOT
     const xattrs = this.#xattrsOf(row)
     const archived = table.mode(row)
     const type = archived & TYPE
-    const { mode, uid, gid } = ownership(row, archived, table.uid(row), table.gid(row))
+    const { mode, uid, gid } = this.#ownership.of(row, archived, table.uid(row), table.gid(row))
     const tail = at + INODE_SIZE + xattrs.length
     const inline = this.#inlineSize(row) > 0
     const mtime = table.mtime(row)
@@ -196,7 +196,7 @@ class Plan {
     const at = this.#table.xattrsAt(row)
     const known = this.#xattrs.get(at)
     if (known !== undefined) return known
-    const encoded = encodeErofsXattrs(this.#table.xattrs(row))
+    const encoded = encodeErofsXattrs(this.#table.xattrs(row).map((xattr) => this.#ownership.xattr(xattr)))
     this.#xattrs.set(at, encoded)
     return encoded
   }

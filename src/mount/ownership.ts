@@ -1,3 +1,4 @@
+import { ACCESS_ACL, maskAccessAcl } from '../formats/acl-xattr.ts'
 import type { Attributes, Filesystem, Ownership } from './filesystem.ts'
 
 const S_IFMT = 0o170000
@@ -7,6 +8,11 @@ const S_IFLNK = 0o120000
 export function owned(attributes: Attributes, { uid, gid, umask = 0 }: Ownership): Attributes {
   const mode = (attributes.mode & S_IFMT) === S_IFLNK ? attributes.mode : attributes.mode & ~(umask & 0o777)
   return { ...attributes, mode, uid: uid ?? attributes.uid, gid: gid ?? attributes.gid }
+}
+
+/** What the mount shows for an extended attribute: the kernel goes by the ACL where there is one, and not by the mode. */
+export function ownedXattr(name: string, value: Uint8Array, { umask = 0 }: Ownership): Uint8Array {
+  return name === ACCESS_ACL && umask !== 0 ? maskAccessAcl(value, umask) : value
 }
 
 /** The same tree, owned by whom the options say. */
@@ -26,7 +32,7 @@ export function withOwnership(filesystem: Filesystem, ownership: Ownership): Fil
     readlink: (...args) => filesystem.readlink(...args),
     read: (...args) => filesystem.read(...args),
     fetch: filesystem.fetch?.bind(filesystem),
-    xattr: (...args) => filesystem.xattr(...args),
+    xattr: async (inode, name, options) => ownedXattr(name, await filesystem.xattr(inode, name, options), ownership),
     xattrs: (...args) => filesystem.xattrs(...args),
     statistics: () => filesystem.statistics(),
     contents: filesystem.contents,

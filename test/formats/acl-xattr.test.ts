@@ -1,7 +1,13 @@
 import fc from 'fast-check'
 import test from 'ava'
 import { FormatError } from '../../src/errors.ts'
-import { decodeAccessAcl, decodeDefaultAcl, encodeAccessAcl, encodeDefaultAcl } from '../../src/formats/acl-xattr.ts'
+import {
+  decodeAccessAcl,
+  decodeDefaultAcl,
+  encodeAccessAcl,
+  encodeDefaultAcl,
+  maskAccessAcl
+} from '../../src/formats/acl-xattr.ts'
 
 /** What getfattr shows for: setfacl -m u:2000:r-- on a file of mode 0444. */
 const SEEN = Buffer.from(
@@ -36,6 +42,18 @@ test("an access ACL survives the way through the kernel's form", (t) => {
     }),
     { numRuns: 100 }
   )
+})
+
+test('a umask takes away what chmod would', (t) => {
+  fc.assert(
+    fc.property(named, permissions, fc.nat(0o777), fc.nat(0o777), (users, groupObject, mode, umask) => {
+      const acl = { users, groups: [], groupObject }
+      const bytes = encodeAccessAcl(acl, mode)!
+      t.deepEqual(decodeAccessAcl(maskAccessAcl(bytes, umask)), { ...acl, mode: mode & ~umask })
+    })
+  )
+  const noAcl = Uint8Array.of(2, 0, 0, 0, 1)
+  t.deepEqual(maskAccessAcl(noAcl, 0o777), noAcl)
 })
 
 test("a default ACL survives the way through the kernel's form", (t) => {

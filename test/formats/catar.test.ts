@@ -73,7 +73,9 @@ const anyElement: fc.Arbitrary<Element> = fc.oneof(
     flags: fc.bigInt(0n, 2n ** 64n - 1n),
     uid: id,
     gid: id,
-    mtime: fc.bigInt(-(2n ** 63n), 2n ** 63n - 1n).filter((time) => time !== -1n)
+    mtime: fc
+      .bigInt(-(2n ** 31n) * 1_000_000_000n, 2n ** 64n - 2n ** 31n * 1_000_000_000n - 1n)
+      .filter((time) => time !== -1n)
   }),
   fc.record({ kind: kinds('user', 'group'), name: owner }),
   fc.record({

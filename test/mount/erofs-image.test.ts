@@ -7,7 +7,7 @@ import { TreeScan } from '../../src/archive/scan-tree.ts'
 import { treeTable } from '../../src/catar/tree-table-file.ts'
 import type { TreeTable } from '../../src/catar/tree-table.ts'
 import { encodeErofsXattrs } from '../../src/mount/erofs-xattrs.ts'
-import { layOutErofs } from '../../src/mount/erofs-image.ts'
+import { type ErofsOwnership, layOutErofs } from '../../src/mount/erofs-image.ts'
 import { ErofsReader } from '../../src/mount/erofs-reader.ts'
 import { FileReader } from '../../src/reader/file-reader.ts'
 import type { RandomReader } from '../../src/reader/random-reader.ts'
@@ -15,7 +15,10 @@ import { needing } from '../support/needs.ts'
 import { command } from './support/served-mount.ts'
 import { makeSourceTree } from './support/source-tree.ts'
 
-const AS_ARCHIVED = (_row: number, mode: number, uid: number, gid: number) => ({ mode, uid, gid })
+const AS_ARCHIVED: ErofsOwnership = {
+  of: (_row, mode, uid, gid) => ({ mode, uid, gid }),
+  xattr: (xattr) => xattr
+}
 const withFsck = needing(test, 'fsck.erofs')
 
 async function scratch(t: ExecutionContext): Promise<string> {

@@ -1,7 +1,8 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ExecutionContext, TestFn } from 'ava'
+import { unmount } from '../../src/mount/unmount.ts'
 import type { TransportName } from '../../src/mount/transport.ts'
 import { findCommand, skippingWhen, withoutMounts } from '../support/needs.ts'
 import type { Limits } from './contract.ts'
@@ -110,6 +111,25 @@ export function showsTheTree(
       const shown = limits.noTimesBefore1970 && time < 0n ? 0n : time - (((time % step) + step) % step)
       t.is(there.get(name), shown, name)
     }
+  })
+
+  onMount('a umask also bounds what an ACL allows (others used to read what it kept from them)', async (t) => {
+    const { index, store } = await (backup ??= makeBackup(limits))
+    const asNobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', 'cat']
+    const folder = await scratch(t)
+    await chmod(folder, 0o755)
+    const readable = async (umask: number) => {
+      const wishes = { transport, backup: index, store, tree: true, known, allowOther: true, umask }
+      const mounted = await serve(t, wishes, folder)
+      const { out } = await command(...(asNobody as [string]), join(mounted.path, 'acl/file'))
+      const shown = await command('getfacl', '-n', '-c', join(mounted.path, 'acl/file'))
+      await unmount(mounted.path)
+      return { text: out.toString(), acl: shown.out.toString() }
+    }
+    t.like(await readable(0), { text: 'a' })
+    const { text, acl } = await readable(0o027)
+    t.is(text, '')
+    t.regex(acl, /mask::r-x\nother::---/)
   })
 
   onMount('extended attributes, ACLs and capabilities are there', async (t) => {
