@@ -25,5 +25,8 @@ export function optionalKeyFrom(values: ValuesOf<typeof keyOptions>): KeySlot | 
   if (values.keyEnv !== undefined) return keyEnvironment(values.keyEnv)
   if (values.keyCommand !== undefined) return keyCommand(splitWords(values.keyCommand))
   if (values.passphraseEnv === undefined) return undefined
-  return passphrase(process.env[values.passphraseEnv] ?? '')
+  const phrase = process.env[values.passphraseEnv] ?? ''
+  if (phrase === '')
+    throw new OptionError('--passphrase-env', `the variable ${values.passphraseEnv} is not set, or empty`)
+  return passphrase(phrase)
 }

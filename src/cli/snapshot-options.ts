@@ -16,7 +16,7 @@ export type Asking = Globals & { readonly terminal: Terminal; readonly signal: A
 export async function openedRepository(
   asking: Asking,
   path: string,
-  options: { autoUndo?: boolean } = {}
+  options: { autoUndo?: boolean; readOnly?: boolean } = {}
 ): Promise<OpenRepository> {
   const repository = await openRepository(path, { signal: asking.signal, ...options })
   const { cleaned, thawed, errors } = repository.crashes

@@ -5,7 +5,7 @@ import { readResident } from '../native/resident.ts'
 import type { ReadOptions } from '../read-options.ts'
 import { ignoreAbsent, naming } from './atomic-files.ts'
 import { BrokenSetError, DuplicateIdError, SetNotFoundError } from './errors.ts'
-import { decodeManifest, manifestAddress, MOST_MANIFEST_BYTES } from './manifest-file.ts'
+import { decodeManifest, indexesNamedIn, manifestAddress, MOST_MANIFEST_BYTES } from './manifest-file.ts'
 import type { Manifest } from './manifest.ts'
 import type { RepositoryPaths } from './paths.ts'
 import { parseSetFile, parseSetId, type SetFileName } from './set-names.ts'
@@ -20,6 +20,8 @@ export interface SetRecord extends SetFileName {
   readonly manifest: Manifest | undefined
   /** Why the set cannot be used; undefined where it can. */
   readonly broken: string | undefined
+  /** Of a broken set whose file is JSON all the same: the indexes that it names. */
+  readonly namedIndexes?: readonly string[] | undefined
   /** Other files that claim the same id. */
   readonly rivals: readonly string[]
 }
@@ -204,7 +206,7 @@ async function readSet(
     return { ...common, manifest, broken }
   } catch (error) {
     if (!(error instanceof BrokenSetError)) throw error
-    return { ...common, manifest: undefined, broken: error.reason }
+    return { ...common, manifest: undefined, broken: error.reason, namedIndexes: indexesNamedIn(bytes) }
   }
 }
 

@@ -1,9 +1,9 @@
-import { CairnError, ChunkCorruptError, IndexMissingError } from '../errors.ts'
+import { CairnError, ChunkCorruptError, IndexMissingError, OptionError } from '../errors.ts'
 import type { ChunkId } from '../formats/chunk-id.ts'
 import type { ReadOptions } from '../read-options.ts'
 import type { ChunkStore } from '../stores/store.ts'
 import { affectedPaths } from './affected-paths.ts'
-import { findSet, listSets, shownSet, type SetRecord, type SetRef } from './catalogue.ts'
+import { findSet, listSets, requireSound, shownSet, type SetRecord, type SetRef } from './catalogue.ts'
 import { missingChunks } from './check-chunks.ts'
 import { DamagedError } from './errors.ts'
 import { KINDS } from './kinds.ts'
@@ -61,11 +61,16 @@ export async function checkSets(
   const all = await listSets(repository.paths, {}, options)
   const chosen = ref === undefined ? all : [await findSet(repository.paths, ref, options)]
   const check = new Check(repository, all, options)
+  if (ref !== undefined) for (const set of chosen) requireMembers(set, options.members)
   for (const set of chosen) {
     options.onSet?.(set)
     await check.set(set)
   }
   return check.report(chosen.length)
+}
+
+function requireMembers(set: SetRecord, members: readonly string[] = []): void {
+  if (set.manifest !== undefined) for (const name of members) memberOf(requireSound(set), name)
 }
 
 /** What is known of an index: the same one may be in many sets. */
@@ -84,6 +89,7 @@ class Check {
   readonly #problems: CheckProblem[] = []
   readonly #repaired: ChunkId[] = []
   readonly #notices: string[] = []
+  readonly #seen = new Set<string>()
   #members = 0
 
   constructor(repository: Repository, all: readonly SetRecord[], options: CheckOptions) {
@@ -97,6 +103,8 @@ class Check {
   }
 
   report(sets: number): CheckReport {
+    const absent = this.#options.members?.find((name) => !this.#seen.has(name))
+    if (absent !== undefined) throw new OptionError('members', `no set that was checked has a member ${absent}`)
     return {
       level: this.#level,
       sets,
@@ -115,7 +123,8 @@ class Check {
     const { manifest } = set
     if (manifest === undefined) return
     this.#checkParent(set, (what) => problem('chain', what))
-    const chosen = members?.map((name) => memberOf({ ...set, manifest }, name)) ?? manifest.members
+    const chosen = manifest.members.filter(({ source }) => members?.includes(source) ?? true)
+    for (const { source } of chosen) this.#seen.add(source)
     await using lock = await this.#repository.lockSet(set.id, { shared: true, signal: this.#options.signal })
     void lock
     for (const member of chosen) {

@@ -94,8 +94,10 @@ class Cleanup {
     const { paths } = this.repository
     const { maxLogSize, maxLogAge, dryRun } = this.config
     for (const name of (await readdir(paths.logs).catch(ignoreAbsent)) ?? []) {
+      const path = join(paths.logs, name)
+      // What else lies there is somebody's.
+      if (path !== paths.log && !path.startsWith(`${paths.log}.`)) continue
       await this.gathering(async () => {
-        const path = join(paths.logs, name)
         const { size, mtimeMs } = await naming(path, () => stat(path))
         if (size <= maxLogSize && this.now - mtimeMs <= maxLogAge) return
         this.result.logsDeleted += 1
@@ -114,7 +116,7 @@ class Cleanup {
     for (const record of await listRestores(paths)) {
       const { restore, at, keep_until } = record.plan
       const age = this.now - Date.parse(at)
-      const over = this.now >= Date.parse(keep_until) || age > this.config.maxBackupAge
+      const over = this.now >= Date.parse(keep_until)
       await this.gathering(async () => {
         if (record.progress === 'complete' && over) await this.#keepForGood(new RestoreState(paths, record))
         const isFinished = record.progress === 'reverted' || record.progress === 'cleaned'

@@ -2,6 +2,7 @@ import { OptionError } from '../errors.ts'
 import { selectFeatures } from '../formats/feature-flags.ts'
 import type { ReadOptions } from '../read-options.ts'
 import { atomicReplace, publishExclusive } from './atomic-files.ts'
+import { autoExpiry } from './auto-expiry.ts'
 import { captureEntry } from './capture-entry.ts'
 import { captureTree } from './capture-tree.ts'
 import { findSoundSet, lastId, latestSet, setFiles, type SetRef, type SoundSet } from './catalogue.ts'
@@ -81,6 +82,7 @@ export async function createSet(repository: Repository, options: CreateOptions):
   signal?.throwIfAborted()
   checkSources(sources)
   if (wanted !== undefined) checkSetName(wanted)
+  const expiresIn = options.auto === true ? autoExpiry(options.expiresIn) : options.expiresIn
   await using lock = await repository.lock({ shared: true, signal })
   await using lease = await repository.lease('create')
   void lock
@@ -140,7 +142,7 @@ export async function createSet(repository: Repository, options: CreateOptions):
       created_at: begun.toISOString(),
       finished_at: now.toISOString(),
       auto: options.auto ?? false,
-      expires_at: options.expiresIn === undefined ? null : new Date(now.getTime() + options.expiresIn).toISOString(),
+      expires_at: expiresIn === undefined ? null : new Date(now.getTime() + expiresIn).toISOString(),
       labels: { ...options.labels },
       partial: members.some(({ broken }) => broken !== null),
       consistency: { mode: consistencyOf(sources), frozen_ms: frozenMs },

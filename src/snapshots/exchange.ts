@@ -5,6 +5,7 @@ import { lstat, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { syncDirectory } from '../sync-directory.ts'
 import { ignoreAbsent, isThere, makeDirectory, naming } from './atomic-files.ts'
+import { ConflictError } from './errors.ts'
 import type { Inode, RestoreStep } from './restore-journal.ts'
 import { beforeStep } from './steps.ts'
 import { systemFiles } from './system-files.ts'
@@ -26,10 +27,20 @@ export async function exchange({ staged, target, aside, old, fresh }: RestoreSte
   if (await isAt(fresh, staged)) await move(staged, target)
 }
 
-/** Puts the old one back; what took its place is at `staged` afterwards, if it is anywhere. */
-export async function exchangeBack({ staged, target, aside, old }: RestoreStep): Promise<void> {
+/**
+ * Puts the old one back; what took its place is at `staged` afterwards, if it is anywhere. Rejects with ConflictError,
+ * and leaves everything where it is, where the target is neither of the two, or the old one is gone.
+ */
+export async function exchangeBack({ staged, target, aside, old, fresh }: RestoreStep): Promise<void> {
+  const there = await inodeAt(target)
+  if (there !== null && !isSame(there, old) && !isSame(there, fresh)) {
+    throw new ConflictError(
+      target,
+      'is not what was restored: undo what was restored there later first, or move it away'
+    )
+  }
   if (old === null) {
-    if ((await isThere(target)) && !(await isThere(staged))) await move(target, staged)
+    if (there !== null && !(await isThere(staged))) await move(target, staged)
     return
   }
   for (const place of [aside, staged]) {
@@ -41,6 +52,7 @@ export async function exchangeBack({ staged, target, aside, old }: RestoreStep):
       await move(place, target)
     }
   }
+  if (!(await isAt(old, target))) throw new ConflictError(target, `was kept at ${aside}, and is not there any more`)
   // What was restored, and lies where the old one was kept, goes to where it is removed from.
   if ((await isAt(old, target)) && (await isThere(aside)) && !(await isThere(staged))) await move(aside, staged)
 }
@@ -52,8 +64,11 @@ export async function inodeAt(path: string): Promise<Inode | null> {
 }
 
 async function isAt(inode: Inode, path: string): Promise<boolean> {
-  const found = await inodeAt(path)
-  return found !== null && found.device === inode.device && found.inode === inode.inode
+  return isSame(await inodeAt(path), inode)
+}
+
+function isSame(one: Inode | null, other: Inode | null): boolean {
+  return one !== null && other !== null && one.device === other.device && one.inode === other.inode
 }
 
 async function move(from: string, to: string): Promise<void> {

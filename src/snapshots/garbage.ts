@@ -5,7 +5,7 @@ import { decodeIndexBytes } from '../indexes/index-bytes.ts'
 import { readLocalIndex } from '../indexes/local-index-file.ts'
 import type { ReadOptions } from '../read-options.ts'
 import { isPrunable } from '../stores/store.ts'
-import { IndexMissingError, StoreInvalidError } from '../errors.ts'
+import { FormatError, IndexMissingError, StoreInvalidError } from '../errors.ts'
 import { ignoreAbsent, isTemporary, naming } from './atomic-files.ts'
 import { sha256 } from './canonical-json.ts'
 import { iterateSets, setFiles, shownSet } from './catalogue.ts'
@@ -47,7 +47,7 @@ const INDEX = /^[0-9a-f]{64}\.cai[bd]x$/
 
 /**
  * Removes chunks and indexes that no set needs, no live lease has pinned, and that are older than the grace period. Alone
- * in the repository while it runs. A manifest that cannot be read stops it, and so does the index of a set that is gone or
+ * in the repository while it runs. A manifest that is no JSON stops it, and so does the index of a set that is gone or
  * damaged: what it needs is not known, and a recovery file may bring it back.
  */
 export async function collectGarbage(repository: Repository, options: GcOptions = {}): Promise<GcResult> {
@@ -128,6 +128,9 @@ async function removeStrayLocks({ paths }: Repository): Promise<void> {
   }
 }
 
+/** What can be the matter with the index of a set, beside the disk. */
+const MENDABLE = [IndexMissingError, DamagedError, FormatError]
+
 const UNKNOWN = 'what it needs is not known, so nothing is removed (--ignore-broken does)'
 
 /** Every index that a set, or somebody who lives, needs, and the set: undefined where it is none. */
@@ -144,7 +147,12 @@ async function neededIndexes(
   await iterateSets(
     repository.paths,
     (set) => {
-      if (set.manifest === undefined) unread.push(new BrokenSetError(shownSet(set), `${set.broken}; ${UNKNOWN}`))
+      if (set.manifest === undefined) {
+        for (const name of set.namedIndexes ?? []) needed.set(name, shownSet(set))
+        if (set.namedIndexes === undefined) {
+          unread.push(new BrokenSetError(shownSet(set), `${set.broken}; ${UNKNOWN}`))
+        }
+      }
       for (const member of set.manifest?.members ?? []) {
         for (const { index } of entriesOf(member)) needed.set(index.name, shownSet(set))
       }
@@ -173,8 +181,8 @@ async function markedChunks(
       // The recovery file keeps a long index in chunks, too.
       for (const id of await chunksOfFold(bytes, repository.config, { signal })) marked.add(key(id))
     } catch (error) {
-      if (!(error instanceof IndexMissingError) && !(error instanceof DamagedError)) throw error
-      if (set !== undefined && !ignoreBroken) throw new BrokenSetError(set, `${error.message}; ${UNKNOWN}`)
+      if (!MENDABLE.some((kind) => error instanceof kind)) throw error
+      if (set !== undefined && !ignoreBroken) throw new BrokenSetError(set, `${(error as Error).message}; ${UNKNOWN}`)
     }
   }
   return marked

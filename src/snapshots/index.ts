@@ -61,4 +61,5 @@ export {
   SnapshotManager
 } from './snapshot-manager.ts'
 export { formatBytes, rotateLog, truncateLog } from './log-files.ts'
-export { type RetentionAction, autoExpiry } from './retention.ts'
+export { autoExpiry } from './auto-expiry.ts'
+export { type RetentionAction } from './retention.ts'

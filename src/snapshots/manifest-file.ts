@@ -48,3 +48,18 @@ function shownSet(value: unknown): string {
   const { set, name } = (value ?? {}) as { set?: unknown; name?: unknown }
   return `${String(set)} (${String(name)})`
 }
+
+const INDEX_NAME = /^[0-9a-f]{64}\.cai[bd]x$/
+
+/** The names of indexes anywhere in what may be a broken manifest; undefined where the bytes are no JSON at all. */
+export function indexesNamedIn(bytes: Uint8Array): string[] | undefined {
+  const found = new Set<string>()
+  try {
+    JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes), (_, value: unknown) => {
+      if (typeof value === 'string' && INDEX_NAME.test(value)) found.add(value)
+    })
+  } catch {
+    return undefined
+  }
+  return [...found]
+}

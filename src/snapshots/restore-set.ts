@@ -13,6 +13,7 @@ import { exchange } from './exchange.ts'
 import { KINDS } from './kinds.ts'
 import type { Compat, Member } from './manifest.ts'
 import { openMember } from './open-member.ts'
+import type { RepositoryPaths } from './paths.ts'
 import type { Repository } from './repository.ts'
 import { removeRestore, RestoreJournal, type RestoreStep } from './restore-journal.ts'
 import { RestoreState } from './restore-state.ts'
@@ -58,12 +59,7 @@ export async function restoreSet(
   if (!force) checkCompat(set, members, options.compat ?? {})
   const now = new Date()
   const restore = `restore-${now.toISOString().replaceAll(/[^0-9]/g, '')}-${randomBytes(3).toString('hex')}`
-  const targets: RestoreTarget[] = []
-  for (const [i, member] of members.entries()) {
-    targets.push(await planTarget(member, options.map?.[member.source] ?? member.origin, restore, i + 1))
-  }
-  checkDistinct(targets)
-  if (!force) await checkSpace(targets)
+  const targets = await planTargets(paths, members, restore, options)
   for (const member of members) await requirePresent(repository, shownSet(set), member, { signal })
 
   const made = await missingDirectories(targets)
@@ -113,6 +109,34 @@ export async function restoreSet(
       : new AggregateError([error, ...stuck], `${restore} could not be reverted: undo it`)
   }
   return RestoreState.open(paths, restore)
+}
+
+/** Where a restore would put which member, checked as far as it can be without making anything. */
+export async function planRestore(
+  repository: Repository,
+  ref: SetRef,
+  options: RestoreOptions = {}
+): Promise<{ source: string; target: string }[]> {
+  const set = await findSoundSet(repository.paths, ref, options)
+  const members = chosenMembers(set, options)
+  if (options.force !== true) checkCompat(set, members, options.compat ?? {})
+  const targets = await planTargets(repository.paths, members, 'restore', options)
+  return targets.map(({ member, target }) => ({ source: member.source, target }))
+}
+
+async function planTargets(
+  paths: RepositoryPaths,
+  members: readonly Member[],
+  restore: string,
+  { map, force = false }: RestoreOptions
+): Promise<RestoreTarget[]> {
+  const targets: RestoreTarget[] = []
+  for (const [i, member] of members.entries()) {
+    targets.push(await planTarget(paths, member, map?.[member.source] ?? member.origin, restore, i + 1))
+  }
+  checkDistinct(targets)
+  if (!force) await checkSpace(targets)
+  return targets
 }
 
 /** Removes what a restore that touched no target has made. */

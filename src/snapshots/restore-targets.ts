@@ -5,8 +5,12 @@ import { ignoreAbsent, naming } from './atomic-files.ts'
 import { NoSpaceError } from './errors.ts'
 import { KINDS } from './kinds.ts'
 import { entriesOf, type Member } from './manifest.ts'
+import type { RepositoryPaths } from './paths.ts'
 import type { RestoreStep } from './restore-journal.ts'
 import { inodeAt } from './exchange.ts'
+
+/** What our own mounts are, as far as the kernel tells. */
+const OURS: ReadonlySet<string> = new Set(['fuse.cairn', 'erofs'])
 
 /** Where one member goes. */
 export interface RestoreTarget {
@@ -23,6 +27,7 @@ export interface RestoreTarget {
 
 /** Decides where a member is made and kept, and refuses what cannot be undone. Touches nothing. */
 export async function planTarget(
+  { root }: RepositoryPaths,
   member: Member,
   target: string,
   restore: string,
@@ -43,10 +48,18 @@ export async function planTarget(
     throw new TargetRefusedError(path, 'is a device, which cannot be put back afterwards')
   }
   const mounts = await mountPoints()
-  const below = mounts.find((mount) => mount.startsWith(`${path}${sep}`))
+  const below = [...mounts.keys()].find((mount) => mount !== path && isWithin(mount, path))
   if (below !== undefined) throw new TargetRefusedError(path, `has something mounted below it, at ${below}`)
+  const home = await realpath(root)
+  if (isWithin(home, path) || isWithin(path, home)) {
+    throw new TargetRefusedError(path, `and the repository ${home} are in one another`)
+  }
+  const around = [...mounts.keys()].filter((mount) => isWithin(path, mount)).sort((a, b) => b.length - a.length)[0]
+  if (around !== undefined && OURS.has(mounts.get(around)!)) {
+    throw new TargetRefusedError(path, `is in a backup that is mounted at ${around}`)
+  }
   const name = `.snap-${restore}-${number}`
-  if (mounts.includes(path)) {
+  if (mounts.has(path)) {
     return { member, target: path, staged: join(path, name), aside: join(path, `.~${restore}~`), perChild: true }
   }
   return {
@@ -94,13 +107,21 @@ async function stepFor(staged: string, target: string, aside: string): Promise<R
   return { staged, target, aside, old: await inodeAt(target), fresh: await inodeAt(staged) }
 }
 
-/** Every mount point of this machine, as this process sees it. */
-async function mountPoints(): Promise<string[]> {
+/** Whether `path` is `directory`, or lies below it. */
+function isWithin(path: string, directory: string): boolean {
+  return path === directory || path.startsWith(directory === sep ? sep : `${directory}${sep}`)
+}
+
+/** Every mount point of this machine, as this process sees it, and the type of the file system on top. */
+async function mountPoints(): Promise<Map<string, string>> {
   const text = await readFile('/proc/self/mountinfo', 'utf8').catch(() => '')
-  return text.split('\n').flatMap((line) => {
-    const path = line.split(' ')[4]
-    return path === undefined
-      ? []
-      : [path.replaceAll(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8)))]
-  })
+  const found = new Map<string, string>()
+  for (const line of text.split('\n')) {
+    const [about = '', type = ''] = line.split(' - ')
+    const path = about.split(' ')[4]
+    if (path === undefined) continue
+    const named = path.replaceAll(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8)))
+    found.set(named, type.split(' ')[0]!)
+  }
+  return found
 }

@@ -1,4 +1,3 @@
-import { OptionError } from '../errors.ts'
 import type { ReadOptions } from '../read-options.ts'
 import { listSets, type SetRecord } from './catalogue.ts'
 import { LockedError, SetNotFoundError, StaleManifestError } from './errors.ts'
@@ -32,17 +31,6 @@ export interface RetentionAction {
   readonly reasons: readonly string[]
 }
 
-/** How long sets that machines make are kept. */
-export const AUTO_EXPIRY = 31 * 24 * 60 * 60 * 1000
-const SHORTEST_EXPIRY = 24 * 60 * 60 * 1000
-
-/** The expiry of sets that machines make: undefined for "no", which is not to make any. Throws OptionError below a day. */
-export function autoExpiry(setting: number | 'no' = AUTO_EXPIRY): number | undefined {
-  if (setting === 'no') return undefined
-  if (setting < SHORTEST_EXPIRY) throw new OptionError('expiry', 'is less than 24 hours; say "no" to make no such sets')
-  return setting
-}
-
 /** What a policy would do, set by set, the newest first. Broken sets stay until they are forgotten by hand. */
 export function planRetention(
   sets: readonly SetRecord[],
@@ -54,10 +42,12 @@ export function planRetention(
   const reasons = new Map<SetRecord, string[]>(sound.map((set) => [set, []]))
   const keep = (set: SetRecord, reason: string) => reasons.get(set)!.push(reason)
 
-  for (const set of sound.slice(0, policy.keepLast ?? 0)) keep(set, 'last')
+  // What has expired goes, and does not take the place of something that stays.
+  const living = sound.filter((set) => !isExpired(set, now))
+  for (const set of living.slice(0, policy.keepLast ?? 0)) keep(set, 'last')
   for (const [count, word, bucket] of BUCKETS) {
     const seen = new Set<string>()
-    for (const set of sound) {
+    for (const set of living) {
       const name = bucket(new Date(set.manifest!.created_at))
       if (seen.has(name) || seen.size >= (policy[count] ?? 0)) continue
       seen.add(name)
@@ -66,18 +56,18 @@ export function planRetention(
   }
   const labels = Object.entries(policy.keepLabels ?? {})
   const hasRules = Object.entries(policy).some(([rule, value]) => rule !== 'minKeep' && value !== undefined)
-  for (const set of sound) {
+  for (const set of living) {
     const { created_at, labels: own, expires_at } = set.manifest!
     if (policy.keepWithin !== undefined && now.getTime() - Date.parse(created_at) <= policy.keepWithin) {
       keep(set, 'young')
     }
     if (labels.length > 0 && labels.every(([label, value]) => own[label] === value)) keep(set, 'label')
     if (!hasRules && expires_at === null) keep(set, 'no expiry')
-    if (!hasRules && expires_at !== null && !isExpired(set, now)) keep(set, 'not expired')
+    if (!hasRules && expires_at !== null) keep(set, 'not expired')
   }
-  const stays = (set: SetRecord) => reasons.get(set)!.length > 0 && !isExpired(set, now)
+  const stays = (set: SetRecord) => reasons.get(set)!.length > 0
   let short = minKeep - sound.filter(stays).length
-  for (const set of sound) {
+  for (const set of [...living, ...sound.filter((set) => isExpired(set, now))]) {
     if (short <= 0) break
     if (stays(set)) continue
     short -= 1
@@ -85,8 +75,7 @@ export function planRetention(
   }
   return sound.map((set): RetentionAction => {
     const kept = reasons.get(set)!
-    const isMinimum = kept[0] === 'minimum'
-    const goes = !isMinimum && (kept.length === 0 || isExpired(set, now))
+    const goes = kept.length === 0
     const why = isExpired(set, now) ? ['expired'] : ['no rule keeps it']
     const { id, name, address, manifest } = set
     const created = manifest!.created_at

@@ -71,11 +71,11 @@ test('B9: the total is the sum of what was freed', (t) => {
 
 test('what cannot be removed is told, and the rest goes on', async (t) => {
   const { repository } = await freshRepository(t)
-  await mkdir(join(repository.paths.logs, 'a-directory.log'))
-  await utimes(join(repository.paths.logs, 'a-directory.log'), 0, 0)
-  await writeFile(join(repository.paths.logs, 'old.log'), 'x')
-  await utimes(join(repository.paths.logs, 'old.log'), 0, 0)
+  await mkdir(join(repository.paths.logs, 'snap.log.directory'))
+  await utimes(join(repository.paths.logs, 'snap.log.directory'), 0, 0)
+  await writeFile(join(repository.paths.logs, 'snap.log.old'), 'x')
+  await utimes(join(repository.paths.logs, 'snap.log.old'), 0, 0)
   const { errors } = await cleanup(repository)
   t.is(errors.length, 1)
-  t.deepEqual(await readdir(repository.paths.logs), ['a-directory.log'])
+  t.deepEqual(await readdir(repository.paths.logs), ['snap.log.directory'])
 })

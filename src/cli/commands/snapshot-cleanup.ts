@@ -40,7 +40,7 @@ export default command({
   async run(invocation) {
     const { args, values, terminal, signal } = invocation
     const { json, dryRun } = values
-    await using repository = await openedRepository(invocation, args[0])
+    await using repository = await openedRepository(invocation, args[0], { readOnly: values.dryRun })
     const result = await cleanup(repository, values, { signal })
     for (const error of result.errors) notice(invocation, describe(error))
     const { logsDeleted, backupsDeleted, staleRunsDeleted, totalBytesFreed } = result

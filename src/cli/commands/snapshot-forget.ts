@@ -14,7 +14,7 @@ export default command({
   options: { member: repeated('--member <name>', 'only this member', text), ...dryRunOption, ...jsonOption },
   async run(invocation) {
     const { args, values, terminal, signal } = invocation
-    await using repository = await openedRepository(invocation, args[0])
+    await using repository = await openedRepository(invocation, args[0], { readOnly: values.dryRun })
     const set = await repository.sets.info(args[1], { signal })
     const members = values.member.length === 0 ? undefined : values.member
     const shown = { id: set.id, name: set.name, members: members ?? null, dry_run: values.dryRun }

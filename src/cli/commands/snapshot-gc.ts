@@ -21,7 +21,7 @@ manifest or an index that cannot be read stops it: what that set needs is not kn
   async run(invocation) {
     const { args, values, terminal, signal } = invocation
     const { grace, ignoreBroken, dryRun, json } = values
-    await using repository = await openedRepository(invocation, args[0])
+    await using repository = await openedRepository(invocation, args[0], { readOnly: values.dryRun })
     const result = await collectGarbage(repository, { grace, ignoreBroken, dryRun, signal })
     const { chunksRemoved, indexesRemoved, bytesRemoved, chunksKept, young } = result
     const verb = dryRun ? 'would remove' : 'removed'

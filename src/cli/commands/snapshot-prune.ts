@@ -39,7 +39,7 @@ export default command({
   },
   async run(invocation) {
     const { args, values, terminal, signal } = invocation
-    await using repository = await openedRepository(invocation, args[0])
+    await using repository = await openedRepository(invocation, args[0], { readOnly: values.dryRun })
     const { keepLast, keepHourly, keepDaily, keepWeekly, keepMonthly, keepYearly, keepWithin, minKeep } = values
     const keepLabels = values.keepLabel.length === 0 ? undefined : assignments(values.keepLabel, '--keep-label')
     const rules = {

@@ -1,5 +1,5 @@
-import { command } from '../command.ts'
-import { UsageError } from '../command.ts'
+import { planRestore } from '../../snapshots/restore-set.ts'
+import { command, UsageError } from '../command.ts'
 import { toJson } from '../json.ts'
 import { flag, repeated, single } from '../options.ts'
 import { parseDuration } from '../quantities.ts'
@@ -29,18 +29,15 @@ export default command({
     const { map, origin, force, autoUndo, keepUndo, json } = values
     if (map.length === 0 && !origin)
       throw new UsageError('nothing to restore: give --map MEMBER=TARGET, or --to-origin')
-    await using repository = await openedRepository(invocation, args[0], { autoUndo })
+    await using repository = await openedRepository(invocation, args[0], { autoUndo, readOnly: values.dryRun })
     const targets = map.length === 0 ? undefined : assignments(map, '--map')
-    const set = await repository.sets.open(args[1], { signal })
+    const wishes = { map: targets, force, keepUndo, signal }
     if (values.dryRun) {
-      const members = set.manifest.members.filter(
-        ({ source }) => targets === undefined || Object.hasOwn(targets, source)
-      )
-      const plan = members.map(({ source, origin }) => ({ source, target: targets?.[source] ?? origin }))
+      const plan = await planRestore(repository, args[1], wishes)
       const lines = plan.map(({ source, target }) => `would restore ${source} to ${target}\n`).join('')
       return await terminal.out(json ? `${toJson(plan)}\n` : lines)
     }
-    const state = await repository.restore(set.id, { map: targets, force, keepUndo, signal })
+    const state = await repository.restore(args[1], wishes)
     await terminal.out(json ? `${toJson(state)}\n` : `${state.id}\n`)
   }
 })

@@ -23,7 +23,7 @@ export default command({
   async run(invocation) {
     const { args, values, terminal, signal } = invocation
     const { source, olderThan, dryRun, json } = values
-    await using repository = await openedRepository(invocation, args[0])
+    await using repository = await openedRepository(invocation, args[0], { readOnly: values.dryRun })
     const result = await squashSet(repository, args[1], { source, olderThan, dryRun, signal })
     for (const warning of result.warnings) notice(invocation, warning)
     if (json)

@@ -1,3 +1,4 @@
+import { abortable } from '../../race-abort.ts'
 import type { ReadOptions } from '../../read-options.ts'
 import { publishExclusive } from '../atomic-files.ts'
 import { publishIndex } from '../capture-entry.ts'
@@ -69,7 +70,7 @@ export function startImport(
 
 /**
  * Takes a set in under a new id. It is there only when everything has been read to the end and found right: every chunk by
- * its digest, every index and part by its hash, the sums, the seal, and that the content is what it says it is. Rejects
+ * its digest, every index and member by its hash, the sums, the seal, and that the content is what it says it is. Rejects
  * with DuplicateImportError, DamagedError, PartMismatchError, ChunkCorruptError, SealMissingError, SealMismatchError or, where
  * it is encrypted, WrongKeyError.
  */
@@ -96,7 +97,12 @@ class Job {
     this.#repository = repository
     this.#options = options
     this.#signal = signal
-    this.#archive = new ArchivedSet(decryptedWith(identities, bytes, what), { what, sealer, forceSeal, signal })
+    this.#archive = new ArchivedSet(decryptedWith(identities, abortable(bytes, signal), what), {
+      what,
+      sealer,
+      forceSeal,
+      signal
+    })
   }
 
   async run(onPublished: () => void): Promise<ImportedSet> {
@@ -111,7 +117,8 @@ class Job {
     const begun = Date.now()
     const head = await archive.head()
     const { manifest } = head
-    await this.#refuseDuplicate(manifest)
+    // Whoever wants a seal checked hears of it first: then a duplicate is found when all of it has been read.
+    if (this.#options.sealer === undefined) await this.#refuseDuplicate(manifest)
     const indexes = await archive.indexes(head)
     await lease.pin(indexes.bytes.keys())
     const store = await this.#repository.store()

@@ -56,6 +56,26 @@ async function untouched(t: ExecutionContext, path: string) {
   )
 }
 
+test('a duplicate is found only behind its seal, where one is wanted (the seal used to be passed over)', async (t) => {
+  const { repository, bytes } = await exported(t)
+  const sealer = new KeySealer(rawKey(new Uint8Array(32).fill(7)))
+  await t.throwsAsync(importSet(repository, pieces(bytes), { sealer }), { instanceOf: SealMissingError })
+  await t.throwsAsync(importSet(repository, pieces(bytes), { sealer, forceSeal: true }), {
+    instanceOf: DuplicateImportError
+  })
+})
+
+test('an import of what does not go on can be called off', async (t) => {
+  const { repository } = await other(t)
+  const abort = new AbortController()
+  const stalled = async function* (): AsyncGenerator<Uint8Array> {
+    yield new Uint8Array(100)
+    await new Promise(() => {})
+  }
+  setTimeout(() => abort.abort(new Error('enough')), 50)
+  await t.throwsAsync(importSet(repository, stalled(), { signal: abort.signal }), { message: 'enough' })
+})
+
 for (const layout of ['chunks', 'stream'] as const) {
   test(`C9: a set goes out as ${layout}, comes in under a new id, and restores to the same`, async (t) => {
     const { directory, bytes, tree, set } = await exported(t, layout)

@@ -1,0 +1,53 @@
+import { readdir, readFile, rename, truncate, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import test from 'ava'
+import { collectGarbage } from '../../src/snapshots/garbage.ts'
+import { blobSource, streamSource } from '../../src/snapshots/sources.ts'
+import { lcg } from '../support/generated.ts'
+import { chunkFiles, freshRepository } from './support/fresh.ts'
+
+const HOUR = 60 * 60 * 1000
+const DAY = 24 * HOUR
+
+test('gc keeps what a broken set names, as long as its manifest is JSON (it used to stop, or take its chunks)', async (t) => {
+  const { directory, path, repository } = await freshRepository(t)
+  await writeFile(join(directory, 'blob'), lcg(1, 50_000))
+  await repository.sets.create({ name: 'x', sources: [blobSource('b', join(directory, 'blob'))] })
+  const file = join(repository.paths.sets, '1_x.json')
+  await writeFile(file, (await readFile(file, 'utf8')).replace('"last_version":"0"', '"last_version":"9"'))
+  t.regex((await repository.sets.info(1)).broken!, /last version/)
+  for (const ignoreBroken of [false, true]) {
+    t.is((await collectGarbage(repository, { grace: 0, ignoreBroken })).chunksRemoved, 0)
+  }
+  t.true((await chunkFiles(path)).length > 0)
+  const index = join(repository.paths.indexes, (await readdir(repository.paths.indexes))[0]!)
+  await truncate(index, 20)
+  await t.throwsAsync(collectGarbage(repository, { grace: 0 }), { code: 'BROKEN', message: /set 1 \(x\)/ })
+  t.true((await collectGarbage(repository, { grace: 0, ignoreBroken: true })).chunksRemoved > 0)
+})
+
+test('sets that machines make expire by themselves, and not within a day', async (t) => {
+  const { repository } = await freshRepository(t)
+  const sources = [streamSource('s', ['echo', 'x'])]
+  const { manifest } = await repository.sets.create({ sources, auto: true })
+  t.is(Math.round((Date.parse(manifest.expires_at!) - Date.now()) / DAY), 31)
+  await t.throwsAsync(repository.sets.create({ sources, auto: true, expiresIn: HOUR }), { code: 'OPTION_INVALID' })
+})
+
+test('a name names a set also where two claim its id', async (t) => {
+  const { directory, repository } = await freshRepository(t)
+  const sources = [streamSource('s', ['echo', 'x'])]
+  for (const name of ['a', 'b']) await repository.sets.create({ name, sources })
+  await rename(join(repository.paths.sets, '2_b.json'), join(repository.paths.sets, '1_b.json'))
+  await t.throwsAsync(repository.restore(1, { map: { s: join(directory, 's') } }), { code: 'DUPLICATE_ID' })
+  await repository.restore('b', { map: { s: join(directory, 's') } })
+  t.is(await readFile(join(directory, 's'), 'utf8'), 'x\n')
+})
+
+test('a check of one member looks at the sets that have it', async (t) => {
+  const { repository } = await freshRepository(t)
+  for (const name of ['a', 'b']) await repository.sets.create({ sources: [streamSource(name, ['echo', name])] })
+  t.like(await repository.sets.check(undefined, { members: ['a'] }), { sets: 2, members: 1, problems: [] })
+  await t.throwsAsync(repository.sets.check(2, { members: ['a'] }), { code: 'MEMBER_NOT_FOUND' })
+  await t.throwsAsync(repository.sets.check(undefined, { members: ['c'] }), { code: 'OPTION_INVALID' })
+})
