@@ -39,8 +39,10 @@ export function pathParts(path: string): string[] | undefined {
 
 /** The path of a request without its query. */
 export function pathOf({ url = '/' }: IncomingMessage): string {
-  const query = url.indexOf('?')
-  return query === -1 ? url : url.slice(0, query)
+  // RFC 9112, 3.2.2: a server takes the absolute form as well.
+  const path = url.startsWith('/') ? url : url.replace(/^https?:\/\/[^/?]*/i, '') || '/'
+  const query = path.indexOf('?')
+  return query === -1 ? path : path.slice(0, query)
 }
 
 /** Aborted when the client has gone before its answer was complete. */

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { checkTreeTable, TREE_TABLE_SUFFIX } from '../catar/tree-table-file.ts'
 import { SingleFlight } from '../single-flight.ts'
-import { CairnError, FormatError, IndexMissingError, StoreUnavailableError } from '../errors.ts'
+import { CairnError, FileError, FormatError, IndexMissingError, StoreUnavailableError } from '../errors.ts'
 import { decodeIndexBytes } from '../indexes/index-bytes.ts'
 import {
   checkIndexName,
@@ -126,7 +126,7 @@ function onlyDamage(error: unknown): FormatError {
 
 function statusOf(error: unknown): number {
   if (error instanceof IndexMissingError) return 404
-  if (error instanceof FormatError) return 400
+  if (error instanceof FormatError || (error instanceof FileError && error.errno === 'EISDIR')) return 400
   if (error instanceof StoreUnavailableError) return 503
   return error instanceof CairnError ? 502 : 500
 }

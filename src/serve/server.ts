@@ -47,6 +47,8 @@ const LOOK_EVERY = 500
 // A body of the largest size over a slow line; what stalls in the middle ends with the connection's own time.
 const BODY_WITHIN = 10 * 60_000
 const SILENT_FOR = 60_000
+// The same once the server ends.
+const SILENT_AT_THE_END = 10_000
 const KEEP_ALIVE = 75_000
 const MOST_HEADER = 16 * 1024
 
@@ -137,6 +139,8 @@ export class ChunkServer implements AsyncDisposable {
   async #close(): Promise<void> {
     const closed = this.#servers.map(async (server) => {
       server.close()
+      // Who takes nothing any more is not waited for as long as while there was time.
+      for (const { socket } of this.#running) socket?.setTimeout(SILENT_AT_THE_END)
       // A connection that has just become idle is not closed by itself.
       const sweep = setInterval(() => server.closeIdleConnections(), 50)
       server.closeIdleConnections()

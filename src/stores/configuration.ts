@@ -80,13 +80,40 @@ function parseConfiguration(file: string, text: string): File {
   }
   if (Array.isArray(value)) throw new OptionError(file, 'is no object')
   const parsed = v.safeParse(File, value)
-  if (parsed.success) return parsed.output
+  if (parsed.success) return checked(file, parsed.output)
   const [issue] = parsed.issues
   const key = v.getDotPath(issue) ?? 'the whole'
   throw new OptionError(
     file,
-    issue.expected === 'never' ? `the key "${key}" is not known` : `"${key}" must be ${issue.expected}`
+    issue.expected === 'never'
+      ? `the key "${key}" is not known`
+      : `"${key}" must be ${issue.expected ?? 'a whole number'}`
   )
+}
+
+/** What no schema says: patterns that are none, hosts that are none, halves of a pair of keys. */
+function checked(file: string, parsed: File): File {
+  for (const pattern of Object.keys(parsed['store-options'] ?? {})) {
+    try {
+      globExpression(pattern)
+    } catch {
+      throw new OptionError(file, `"store-options.${pattern}" is no pattern`)
+    }
+  }
+  for (const [host, entry] of Object.entries(parsed['s3-credentials'] ?? {})) {
+    if (!/^https?:\/\/[^/]+$/.test(host))
+      throw new OptionError(file, `"s3-credentials.${host}" must be scheme and host`)
+    if ((entry['access-key'] === undefined) !== (entry['secret-key'] === undefined)) {
+      throw new OptionError(file, `"s3-credentials.${host}" needs access-key and secret-key together`)
+    }
+  }
+  for (const [pattern, entry] of Object.entries(parsed['store-options'] ?? {})) {
+    for (const key of ['http-auth', 'http-cookie'] as const) {
+      if (/[\r\n\0]/.test(entry[key] ?? ''))
+        throw new OptionError(file, `"store-options.${pattern}.${key}" has a line break`)
+    }
+  }
+  return parsed
 }
 
 function configurationOf(file: File): Configuration {

@@ -1,10 +1,11 @@
-import { promisify } from 'node:util'
-import { brotliDecompress, gunzip, inflate } from 'node:zlib'
+import type { Transform } from 'node:stream'
+import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import { Agent, type Dispatcher, EnvHttpProxyAgent, interceptors } from 'undici'
 import { CairnError, StoreRefusedError, StoreUnavailableError } from '../errors.ts'
-import type { HeadCheck } from './head-check.ts'
+import { ArrivingHead, type HeadCheck } from './head-check.ts'
 import { AnswerCollector, CutShortError, type HttpAnswer, TooLargeError } from './http-answer.ts'
 import { connectionFailure, isCertificateProblem, rootCause } from './http-failures.ts'
+import { anyProxy, proxyFor, shownProxy } from './proxy.ts'
 import { type StoreOptions, USUAL_CONCURRENCY } from './store-options.ts'
 import { readTlsFiles } from './tls-files.ts'
 
@@ -31,13 +32,11 @@ const DEFAULT_TIMEOUT = 60_000
 
 const REDIRECTIONS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
-const DECODERS: Readonly<
-  Record<string, (bytes: Uint8Array, options: { maxOutputLength: number }) => Promise<Uint8Array>>
-> = {
-  gzip: promisify(gunzip),
-  'x-gzip': promisify(gunzip),
-  deflate: promisify(inflate),
-  br: promisify(brotliDecompress)
+const DECODERS: Readonly<Record<string, () => Transform>> = {
+  gzip: createGunzip,
+  'x-gzip': createGunzip,
+  deflate: createInflate,
+  br: createBrotliDecompress
 }
 
 /**
@@ -49,6 +48,7 @@ export class HttpClient implements AsyncDisposable {
   readonly #name: string
   readonly #origin: URL
   readonly #pool: Dispatcher
+  readonly #proxy: URL | undefined
   readonly #timeout: number
   readonly #headers: Record<string, string>
   /** Follows redirections; credentials stay behind when one leads to another host. */
@@ -56,8 +56,9 @@ export class HttpClient implements AsyncDisposable {
   /** The server redirects, so that asking it directly would be a detour. */
   #redirects = false
 
-  private constructor(name: string, origin: URL, pool: Dispatcher, options: StoreOptions) {
+  private constructor(name: string, origin: URL, pool: Dispatcher, proxy: URL | undefined, options: StoreOptions) {
     this.#name = name
+    this.#proxy = proxy
     this.#origin = new URL(origin.origin)
     this.#pool = pool
     this.#following = pool.compose(interceptors.redirect({ maxRedirections: MOST_REDIRECTIONS }))
@@ -79,8 +80,11 @@ export class HttpClient implements AsyncDisposable {
       connect: { ...tls, timeout: CONNECT_TIMEOUT }
     }
     // Finding out for every chunk whether a proxy is meant takes longer than the chunk.
-    const pool = hasProxy() ? new EnvHttpProxyAgent({ ...settings, requestTls: tls }) : new Agent(settings)
-    return new HttpClient(name, url, pool, options)
+    const proxy = proxyFor(url)
+    const pool = anyProxy()
+      ? new EnvHttpProxyAgent({ ...settings, requestTls: tls, proxyTunnel: false })
+      : new Agent(settings)
+    return new HttpClient(name, url, pool, proxy, options)
   }
 
   /** Sends one request and resolves to its whole answer, whatever the status. */
@@ -94,7 +98,7 @@ export class HttpClient implements AsyncDisposable {
         this.#redirects = true
         answer = await this.#dispatch(this.#following, request)
       }
-      return { ...answer, body: await this.#decoded(answer, request.limit) }
+      return { ...answer, body: await this.#decoded(answer, request) }
     } catch (error) {
       signal?.throwIfAborted()
       throw this.#translated(error, request.limit)
@@ -128,19 +132,33 @@ export class HttpClient implements AsyncDisposable {
       const timer = this.#timeout > 0 ? setTimeout(expire, this.#timeout) : undefined
       signal?.addEventListener('abort', leave, { once: true })
       const headers = contentType === undefined ? this.#headers : { ...this.#headers, 'content-type': contentType }
-      dispatcher.dispatch({ origin: this.#origin, path, method, body: body ?? null, headers }, collector)
+      // undici closes the connection behind an answer to HEAD unless it is told not to.
+      const asked = { origin: this.#origin.origin, path, method, body: body ?? null, headers, reset: false }
+      dispatcher.dispatch(asked, collector)
     })
   }
 
   /** Undoes what a server or proxy did on its own: nobody asked for an encoding. */
-  async #decoded({ headers, body: bytes }: HttpAnswer, limit: number): Promise<Uint8Array> {
+  async #decoded({ status, headers, body: bytes }: HttpAnswer, { limit, head }: HttpRequest): Promise<Uint8Array> {
     const encoding = headers['content-encoding']
     if (encoding === undefined || encoding === 'identity' || bytes.length === 0) return bytes
     const decode = DECODERS[String(encoding).toLowerCase()]
     if (decode === undefined) throw this.#unavailable(`the answer has the unknown encoding ${String(encoding)}`)
+    const beginning = head === undefined || status !== 200 ? undefined : new ArrivingHead(head)
+    const pieces: Uint8Array[] = []
+    let size = 0
     try {
-      return new Uint8Array(await decode(bytes, { maxOutputLength: limit }))
+      const decoder = decode()
+      decoder.end(bytes)
+      for await (const piece of decoder as AsyncIterable<Uint8Array>) {
+        size += piece.length
+        if (size > limit) throw new TooLargeError()
+        beginning?.take(piece)
+        pieces.push(piece)
+      }
+      return new Uint8Array(Buffer.concat(pieces, size))
     } catch (error) {
+      if (error instanceof CairnError || error instanceof TooLargeError) throw error
       throw this.#unavailable(`the answer is not ${String(encoding)}, as it says`, error)
     }
   }
@@ -160,7 +178,9 @@ export class HttpClient implements AsyncDisposable {
     if (/^Redirect loop/.test(message)) {
       return new StoreRefusedError(this.#name, 'it redirects in a circle', { cause: error })
     }
-    return this.#unavailable(connectionFailure(hostAndPort(this.#origin), error), error)
+    const where = hostAndPort(this.#origin)
+    const shown = this.#proxy === undefined ? where : `${where}, through ${shownProxy(this.#proxy)}`
+    return this.#unavailable(connectionFailure(shown, error), error)
   }
 }
 
@@ -178,9 +198,4 @@ function credentials(url: URL, { httpAuth, httpCookie }: StoreOptions): Record<s
 /** With the port also where it is the usual one: it is what a user can look at. */
 function hostAndPort({ hostname, port, protocol }: URL): string {
   return `${hostname}:${port || (protocol === 'https:' ? 443 : 80)}`
-}
-
-/** Whether the environment names a proxy for anybody. */
-function hasProxy(): boolean {
-  return ['http_proxy', 'https_proxy', 'HTTP_PROXY', 'HTTPS_PROXY'].some((name) => Boolean(process.env[name]))
 }

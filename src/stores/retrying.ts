@@ -10,6 +10,8 @@ export interface RetryPolicy {
   pause?: number | undefined
   /** No attempt begins later than this after the first, milliseconds. Default: 120 000. */
   deadline?: number | undefined
+  /** Which failures may be others the next time. Default: `isWorthAnotherAttempt`. */
+  isWorth?: ((error: unknown) => boolean) | undefined
 }
 
 // A server that asks for an hour is not going to be waited for by a read; its own deadline ends it much sooner.
@@ -21,7 +23,7 @@ const LONGEST_PAUSE = 30_000
  */
 export async function withRetries<T>(
   work: () => Promise<T>,
-  { attempts = 3, pause = 500, deadline = 120_000 }: RetryPolicy,
+  { attempts = 3, pause = 500, deadline = 120_000, isWorth = isWorthAnotherAttempt }: RetryPolicy,
   signal: AbortSignal | undefined
 ): Promise<T> {
   const until = performance.now() + deadline
@@ -31,7 +33,7 @@ export async function withRetries<T>(
       return await work()
     } catch (error) {
       signal?.throwIfAborted()
-      if (!isWorthAnotherAttempt(error) || attempt >= attempts) throw error
+      if (!isWorth(error) || attempt >= attempts) throw error
       const rest = pauseBefore(attempt, pause, error)
       if (performance.now() + rest > until) throw error
       await sleepUnlessAborted(rest, signal)
@@ -44,7 +46,8 @@ export function retrying<S extends ChunkStore>(store: S, policy: RetryPolicy = {
   return aroundStore(store, (request, { signal }) => withRetries(request, policy, signal))
 }
 
-function isWorthAnotherAttempt(error: unknown): boolean {
+/** Whether a store was unavailable, or its chunk damaged. */
+export function isWorthAnotherAttempt(error: unknown): boolean {
   return error instanceof StoreUnavailableError || error instanceof ChunkCorruptError
 }
 

@@ -1,4 +1,5 @@
-import { Agent as HttpsAgent } from 'node:https'
+import { Agent as HttpAgent } from 'node:http'
+import { Agent as HttpsAgent, type AgentOptions } from 'node:https'
 import { isIP } from 'node:net'
 import type { Readable } from 'node:stream'
 import './without-sdk-advice.ts'
@@ -13,12 +14,14 @@ import {
   type S3ClientConfig
 } from '@aws-sdk/client-s3'
 import { fromIni } from '@aws-sdk/credential-provider-ini'
+import { HttpsProxyAgent } from 'https-proxy-agent'
 import { CairnError, LocationError, StoreRefusedError, StoreUnavailableError } from '../errors.ts'
 import type { ReadOptions } from '../read-options.ts'
 import { ArrivingHead, type HeadCheck } from './head-check.ts'
 import { connectionFailure, isCertificateProblem, retryAfter } from './http-failures.ts'
 import type { Location } from './location.ts'
-import { type StoreOptions, USUAL_CONCURRENCY } from './store-options.ts'
+import { proxyFor } from './proxy.ts'
+import { type S3Credentials, type StoreOptions, USUAL_CONCURRENCY } from './store-options.ts'
 import { readTlsFiles } from './tls-files.ts'
 
 /** An object as a listing shows it. */
@@ -69,19 +72,22 @@ export function s3Place(location: Location): S3Place {
 export class S3Bucket implements AsyncDisposable {
   readonly place: S3Place
   readonly #client: S3Client
+  /** Where a configuration says that credentials are, for messages. */
+  readonly #credentialsIn: string
   readonly #timeout: number
   /** The bucket has answered: what is not found in it is missing, and not the bucket. */
   #known = false
 
-  private constructor(place: S3Place, client: S3Client, timeout: number) {
+  private constructor(place: S3Place, client: S3Client, { timeout = 60_000, s3 }: StoreOptions) {
     this.place = place
+    this.#credentialsIn = credentialsIn(s3)
     this.#client = client
     this.#timeout = timeout
   }
 
   /** Reads certificates; asks the server nothing yet. */
   static async open(place: S3Place, options: StoreOptions): Promise<S3Bucket> {
-    return new S3Bucket(place, new S3Client(await clientConfig(place, options)), options.timeout ?? 60_000)
+    return new S3Bucket(place, new S3Client(await clientConfig(place, options)), options)
   }
 
   /** The whole object, of at most `limit` bytes and with such a beginning. */
@@ -195,7 +201,7 @@ export class S3Bucket implements AsyncDisposable {
     const refused = (reason: string) => new StoreRefusedError(store, reason, { cause: error })
     const said = WORDLESS.has(name) ? 'it does not say why' : `${name}: ${message}`
     if (name === 'NoSuchBucket') return refused(`there is no bucket ${bucket}`)
-    if (name === 'CredentialsProviderError') return refused('no credentials were found')
+    if (name === 'CredentialsProviderError') return refused(`no credentials were found${this.#credentialsIn}`)
     if (isCertificateProblem(code)) return refused(`its certificate is not trusted: ${message} (${code})`)
     // S3 answers "not now" with 503, other vendors with 429; "elsewhere" means that the region is not the right one.
     if (status >= 300 && status < 500 && status !== 408 && status !== 429) {
@@ -236,19 +242,29 @@ async function clientConfig({ endpoint, pathStyle }: S3Place, options: StoreOpti
   return {
     endpoint,
     forcePathStyle: pathStyle,
-    region: options.s3?.region ?? env['S3_REGION'] ?? env['AWS_REGION'] ?? regionOf(endpoint) ?? 'us-east-1',
+    region: options.s3?.region || env['S3_REGION'] || env['AWS_REGION'] || regionOf(endpoint) || 'us-east-1',
     maxAttempts: 1,
     // Chunks carry their own digest; other vendors' servers do not all know the newer checksums.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     requestHandler: {
       connectionTimeout: 10_000,
-      ...(endpoint.startsWith('https:')
-        ? { httpsAgent: new HttpsAgent(tls) }
-        : { httpAgent: { keepAlive: true, maxSockets } })
+      ...agentsFor(new URL(endpoint), tls)
     },
     ...credentials(options)
   }
+}
+
+/** Through the proxy of the environment, where there is one: TLS stays between us and the server. */
+function agentsFor(endpoint: URL, tls: AgentOptions): { httpsAgent: HttpsAgent } | { httpAgent: HttpAgent } {
+  const proxy = proxyFor(endpoint)
+  const secure = endpoint.protocol === 'https:'
+  if (proxy !== undefined) {
+    const agent = new HttpsProxyAgent(proxy, tls as object)
+    return secure ? { httpsAgent: agent } : { httpAgent: agent }
+  }
+  const { keepAlive, maxSockets } = tls
+  return secure ? { httpsAgent: new HttpsAgent(tls) } : { httpAgent: new HttpAgent({ keepAlive, maxSockets }) }
 }
 
 /** desync's order: S3_* of the environment, then AWS_*, then the configuration; what is left is the SDK's own chain. */
@@ -266,6 +282,11 @@ function credentials({ s3 }: StoreOptions): Pick<S3ClientConfig, 'credentials'> 
   if (s3?.credentialsFile === undefined && s3?.profile === undefined) return {}
   const { credentialsFile: filepath, profile } = s3
   return { credentials: fromIni({ ...(filepath && { filepath }), ...(profile && { profile }) }) }
+}
+
+function credentialsIn({ credentialsFile, profile }: S3Credentials = {}): string {
+  if (credentialsFile === undefined && profile === undefined) return ''
+  return ` for the profile ${profile || 'default'} in ${credentialsFile || 'the usual files'}`
 }
 
 function regionOf(endpoint: string): string | undefined {

@@ -1,5 +1,7 @@
+import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { FileError } from '../errors.ts'
+import { createSecureContext } from 'node:tls'
+import { FileError, OptionError } from '../errors.ts'
 import type { StoreOptions } from './store-options.ts'
 
 /** What a TLS connection is made with; absent where the system's own is meant. */
@@ -13,11 +15,28 @@ export interface TlsFiles {
 /** Reads the certificates that a store's options name. */
 export async function readTlsFiles({ caCert, clientCert, clientKey, trustInsecure }: StoreOptions): Promise<TlsFiles> {
   const [ca, cert, key] = await Promise.all([caCert, clientCert, clientKey].map(readPem))
+  if ((cert === undefined) !== (key === undefined)) {
+    throw new OptionError('--client-cert, --client-key', 'are needed together')
+  }
+  if (ca !== undefined) check('--ca-cert', `${caCert} holds no certificate`, () => new X509Certificate(ca))
+  if (cert !== undefined && key !== undefined) {
+    check('--client-cert, --client-key', `${clientCert} and ${clientKey} are not a certificate and its key`, () =>
+      createSecureContext({ cert, key })
+    )
+  }
   return {
     ...(ca !== undefined && { ca }),
     ...(cert !== undefined && { cert }),
     ...(key !== undefined && { key }),
     ...(trustInsecure === true && { rejectUnauthorized: false })
+  }
+}
+
+function check(option: string, reason: string, parse: () => unknown): void {
+  try {
+    parse()
+  } catch {
+    throw new OptionError(option, reason)
   }
 }
 

@@ -52,6 +52,23 @@ for (const command of ['cat', 'extract', 'info', 'make', 'chop', 'verify', 'cach
   })
 }
 
+test('serve keeps nothing damaged in its cache (it used to serve that for good)', async (t) => {
+  const { at, index } = await backup(t)
+  const [id] = (await cairn('list-chunks', index)).out.split('\n') as [string]
+  const path = `/${id.slice(0, 4)}/${id}.cacnk`
+  let damaged = true
+  const good = readFileSync(join(at('store'), path))
+  const upstream = await servedBy(t, (_request, response) => void response.end(damaged ? 'junkjunk' : good))
+  const { said } = spawned(t, 'serve', '-l', '127.0.0.1:0', '-e', '1', '-s', upstream, '-c', at('cache'))
+  await until(() => /serving at/.test(said()))
+  const url = `${/serving at (http:\S+?)\/?\s/.exec(said())![1]}${path}`
+  t.is((await fetch(url)).status, 500)
+  damaged = false
+  const answer = await fetch(url)
+  t.is(answer.status, 200)
+  t.true(Buffer.from(await answer.arrayBuffer()).equals(good))
+})
+
 test('an index by URL whose server is down is said with host and port', async (t) => {
   const { code, err } = await cairn('ls', '-e', '1', `http://user:${SECRET}@${NOBODY}/x.caidx`)
   t.is(code, 1)

@@ -94,9 +94,26 @@ test('a server that sends something else without end is refused at once (it used
       answer.on('close', () => (left = true))
       pipeline(zeros, answer, () => {})
     })
-    const error = await t.throwsAsync(openIndex(`${url}/x.caidx`), { instanceOf: FormatError, message: /x\.caidx/ })
+    const error = await t.throwsAsync(openIndex(`${url}/x.caidx`, { errorRetry: 1 }), {
+      instanceOf: FormatError,
+      message: /x\.caidx/
+    })
     t.is((error as FormatError).offset, head.length)
     while (!left) await sleep(5)
+  }
+})
+
+test('a damaged answer is asked for again (it used to be the last word)', async (t) => {
+  const good = sample()
+  const flipped = good.slice()
+  flipped[70]! ^= 0xff
+  const damages = [new TextEncoder().encode('<html>Please log in</html>'.repeat(9)), good.subarray(0, -100), flipped]
+  for (const damaged of damages) {
+    let asked = 0
+    const url = await servedBy(t, (_request, answer) => void answer.end((asked += 1) === 1 ? damaged : good))
+    const options = { errorRetryBaseInterval: 1 }
+    t.is((await openIndex(`${url}/x.caidx`, options)).count, 3)
+    t.is(asked, 2)
   }
 })
 

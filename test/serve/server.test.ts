@@ -29,6 +29,15 @@ test('chunks and indexes share the root', async (t) => {
   t.deepEqual(new Uint8Array(await answer.arrayBuffer()), await bytesOf('blob/zero-runs.caibx'))
 })
 
+test('the absolute form of a request is understood', async (t) => {
+  const { port } = await serving(t, { store })
+  const answer = await rawly(
+    port,
+    `GET http://a.example/healthz HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n`
+  )
+  t.regex(answer, /^HTTP\/1\.1 200/)
+})
+
 test('health, metrics and nothing else', async (t) => {
   const { url } = await serving(t, { store })
   t.is(await (await fetch(`${url}/healthz`)).text(), 'ok\n')

@@ -106,6 +106,11 @@ const SECRET = 'h1dd3n'
 for (const [what, value, named] of [
   ['an unknown key', { 'store-options': { '/x': { 'http-auht': SECRET } } }, /http-auht/],
   ['a value of the wrong kind', { 'store-options': { '/x': { n: SECRET } } }, /store-options.*n/],
+  ['a pattern that is none', { 'store-options': { 'http://a/[': { n: 1 } } }, /store-options.*is no pattern/],
+  ['a count that is not whole', { 'store-options': { '/x': { n: 1.5 } } }, /n" must be a whole number/],
+  ['a header of two lines', { 'store-options': { '/x': { 'http-auth': 'a\nb' } } }, /http-auth" has a line break/],
+  ['an S3 host without a scheme', { 's3-credentials': { x: {} } }, /s3-credentials\.x" must be scheme and host/],
+  ['half of a pair', { 's3-credentials': { 'http://a': { 'secret-key': SECRET } } }, /needs access-key and secret-key/],
   ['a negative count', { 'store-options': { '/x': { 'error-retry': -1 } } }, /error-retry/],
   ['an unknown section', { [`${'stores'}`]: SECRET }, /stores/],
   ['no JSON', `{"s3-credentials": {"${SECRET}`, /not JSON/],

@@ -1,11 +1,12 @@
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createSecureServer, type ServerHttp2Stream } from 'node:http2'
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import test, { type ExecutionContext } from 'ava'
-import { StoreUnavailableError } from '../../src/errors.ts'
+import { FormatError, OptionError, StoreUnavailableError } from '../../src/errors.ts'
 import { HttpClient, type HttpRequest } from '../../src/stores/http-client.ts'
 import type { StoreOptions } from '../../src/stores/store-options.ts'
 import { makeCertificates } from '../interop/servers/certificates.ts'
@@ -151,32 +152,63 @@ test('once a server has redirected, what it is asked goes there, and credentials
   t.deepEqual(seen, [undefined, undefined, undefined])
 })
 
-test.serial('a proxy of the environment is used, and NO_PROXY heard', async (t) => {
+test.serial('a proxy of the environment is asked for the whole URL, and NO_PROXY heard', async (t) => {
   const wanted: string[] = []
-  const proxy = await saying(t, (request, socket) => {
-    if (socket.listenerCount('data') > 1) return
-    const [, host, port] = /^CONNECT (.*):(\d+) /.exec(request)!
-    wanted.push(`${host}:${port}`)
-    const upstream = connect(Number(port), '127.0.0.1', () => {
-      socket.write('HTTP/1.1 200 OK\r\n\r\n')
-      socket.on('data', (bytes) => upstream.write(bytes))
-    })
-    upstream.pipe(socket)
-    socket.on('close', () => upstream.destroy())
+  const proxy = await servedBy(t, ({ url = '' }, response) => {
+    wanted.push(url)
+    response.end('by proxy')
   })
   const url = await servedBy(t, (_, response) => response.end('here'))
   process.env['http_proxy'] = proxy
   try {
-    const send = await clientOf(t, url.replace('127.0.0.1', 'chunks.invalid'))
-    t.is(Buffer.from((await send()).body).toString(), 'here')
-    t.is(wanted.length, 1)
+    const far = url.replace('127.0.0.1', 'chunks.invalid')
+    const send = await clientOf(t, far)
+    t.is(Buffer.from((await send()).body).toString(), 'by proxy')
+    t.deepEqual(wanted, [`${far}/x`])
     process.env['no_proxy'] = '127.0.0.1'
     t.is(Buffer.from((await (await clientOf(t, url))()).body).toString(), 'here')
     t.is(wanted.length, 1)
+    process.env['http_proxy'] = 'http://127.0.0.1:1'
+    const error = await t.throwsAsync((await clientOf(t, far))(), { instanceOf: StoreUnavailableError })
+    t.regex(error!.message, /through the proxy 127\.0\.0\.1:1/)
+    process.env['http_proxy'] = 'http://user:secret@[bad'
+    const refused = await t.throwsAsync(clientOf(t, far), { instanceOf: OptionError, message: /^http_proxy/ })
+    t.notRegex(refused!.message, /secret/)
   } finally {
     delete process.env['http_proxy']
     delete process.env['no_proxy']
   }
+})
+
+test('a connection is kept behind an answer to HEAD (every one used to open another)', async (t) => {
+  const ports = new Set<number | undefined>()
+  const url = await servedBy(t, ({ socket }, response) => {
+    ports.add(socket.remotePort)
+    response.end('here')
+  })
+  const send = await clientOf(t, url)
+  for (let i = 0; i < 8; i += 1) t.is((await send({ method: 'HEAD' })).status, 200)
+  // A second one comes in between, as undici lets the first rest for a turn.
+  t.true(ports.size <= 2, `${ports.size} connections`)
+})
+
+test('what is encoded is refused for its beginning, before all of it is in memory', async (t) => {
+  const bomb = gzipSync(new Uint8Array(30_000_000))
+  const url = await servedBy(t, (_, response) => {
+    response.setHeader('content-encoding', 'gzip')
+    response.end(bomb)
+  })
+  let looked = 0
+  const head = {
+    sizes: [8],
+    check() {
+      looked += 1
+      throw new FormatError('the answer', 0, 'is none')
+    }
+  }
+  const send = await clientOf(t, url)
+  await t.throwsAsync(send({ head, limit: 100_000_000 }), { instanceOf: FormatError })
+  t.is(looked, 1)
 })
 
 needing(test, 'openssl')('HTTP/2 is spoken, and its answers are held to the same', async (t) => {

@@ -55,7 +55,9 @@ an index must send what its name or format promises. SIGTERM lets running downlo
       throw new UsageError('nothing to serve: say --chunks, --indexes or --store')
     }
     const onProblem = (error: unknown) => notice(invocation, describe(error))
-    const { writable, uncompressed, verify } = values
+    const { writable, uncompressed } = values
+    // What is kept is checked before it is kept, or damage that is mended elsewhere would stay here.
+    const verify = values.verify || values.cache !== undefined
     await using server = await ChunkServer.create({
       authorization: values.authorization ?? (process.env['DESYNC_HTTP_AUTH'] || undefined),
       tls,
