@@ -174,6 +174,8 @@ void Session::serve(FuseRequest& request, int descriptor) {
       return serveXattr(request, descriptor);
     case FUSE_LISTXATTR:
       return serveXattrs(request, descriptor);
+    case FUSE_ACCESS:
+      return serveAccess(request, descriptor);
     case FUSE_LSEEK:
       return serveSeek(request, descriptor);
     case FUSE_INTERRUPT:
@@ -189,7 +191,7 @@ void Session::serve(FuseRequest& request, int descriptor) {
       sendReply(descriptor, request.unique(), ENOTTY);
       return;
     default:
-      // Access checks, flushes, locks, polls, bmap: refused once like this, the kernel does them by itself.
+      // Flushes, locks, polls, bmap: refused once like this, the kernel does them by itself.
       sendReply(descriptor, request.unique(), isChange(request.opcode()) ? EROFS : ENOSYS);
   }
 }

@@ -94,6 +94,7 @@ class Session {
   void serveInit(FuseRequest& request, int descriptor);
   void serveLookup(FuseRequest& request, int descriptor);
   void serveAttributes(FuseRequest& request, int descriptor);
+  void serveAccess(FuseRequest& request, int descriptor);
   void serveLink(FuseRequest& request, int descriptor);
   void serveOpen(FuseRequest& request, int descriptor);
   void serveRead(FuseRequest& request, int descriptor);
@@ -118,6 +119,7 @@ class Session {
   }
   Found findNode(std::uint64_t inode, Node& node);
   void sendNode(int descriptor, std::uint64_t unique, bool entry, const Node& node);
+  void sendAccess(int descriptor, std::uint64_t unique, const Node& node, std::uint32_t mask);
   void sendSeek(int descriptor, std::uint64_t unique, const Node& node, std::uint64_t offset, std::uint32_t whence);
   void sendSized(int descriptor, std::uint64_t unique, std::uint32_t size, std::string_view text);
   void sendPage(int descriptor, std::uint64_t unique, std::uint64_t directory, const ListedFrom& from,

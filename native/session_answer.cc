@@ -21,6 +21,7 @@ void Session::answerNode(std::uint64_t ticket, const Node& node) {
   if (flight->opcode == FUSE_LSEEK) {
     return sendSeek(flight->descriptor, flight->unique, node, flight->offset, flight->size);
   }
+  if (flight->opcode == FUSE_ACCESS) return sendAccess(flight->descriptor, flight->unique, node, flight->size);
   if (flight->opcode == FUSE_LOOKUP) known_.keepName(flight->node, flight->name, node.attributes.inode, node.valid);
   sendNode(flight->descriptor, flight->unique, flight->opcode == FUSE_LOOKUP, node);
 }

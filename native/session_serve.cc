@@ -1,5 +1,6 @@
 /** What the receiving threads answer by themselves, and what they ask JavaScript when they cannot. */
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -130,6 +131,32 @@ void Session::serveAttributes(FuseRequest& request, int descriptor) {
   } else {
     ask(Topic::attributes, request, descriptor, {}, Message());
   }
+}
+
+/**
+ * Asked for only where the kernel does not go by modes itself; of the root also by whoever changes into it, which may be a
+ * child of this process that JavaScript waits for. So that is answered here.
+ */
+void Session::serveAccess(FuseRequest& request, int descriptor) {
+  fuse_access_in access{};
+  if (!request.take(access)) {
+    sendReply(descriptor, request.unique(), EINVAL);
+    return;
+  }
+  Node node;
+  node.attributes.mode = S_IFDIR | 0755;
+  const bool known = request.node() == FUSE_ROOT_ID || findNode(request.node(), node) == Found::yes;
+  if (known) return sendAccess(descriptor, request.unique(), node, access.mask);
+  Flight flight;
+  flight.size = access.mask;
+  ask(Topic::attributes, request, descriptor, std::move(flight), Message());
+}
+
+/** Whoever may enter may read everything; but nobody runs, or is told to run, what nobody may. */
+void Session::sendAccess(int descriptor, std::uint64_t unique, const Node& node, std::uint32_t mask) {
+  const std::uint32_t mode = node.attributes.mode;
+  const bool refused = (mask & X_OK) != 0 && !S_ISDIR(mode) && (mode & 0111) == 0;
+  sendReply(descriptor, unique, refused ? EACCES : 0);
 }
 
 void Session::serveLink(FuseRequest& request, int descriptor) {

@@ -46,6 +46,13 @@ export async function chopFile(
   return storage.stats
 }
 
+/** Refuses a file of another length than the index's, before a store is opened for its chunks. */
+export async function checkChopSource(from: string | AsyncIterable<Uint8Array>, table: IndexTable): Promise<void> {
+  if (typeof from !== 'string') return
+  await using source = await openBlobSource(from, {})
+  if (source.size !== undefined) checkSize(source, source.size, table)
+}
+
 function checkSize({ name, isDevice }: BlobSource, size: number, table: IndexTable): void {
   if (isDevice ? size >= table.size : size === table.size) return
   throw new SourceChangedError(name, `has ${size} bytes, where the index says ${table.size}`)

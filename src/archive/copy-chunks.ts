@@ -1,9 +1,11 @@
 import { decodeStored, verifyStored } from '../chunks/decode-stored.ts'
-import { ChunkMissingError } from '../errors.ts'
-import type { ExpectedChunk } from '../formats/chunk-id.ts'
+import { ChunkCorruptError, ChunkMissingError } from '../errors.ts'
+import type { ChunkId, ExpectedChunk } from '../formats/chunk-id.ts'
 import type { IndexTable } from '../formats/index-table.ts'
 import { native } from '../native/binding.ts'
 import type { ProgressOptions, ReadOptions } from '../read-options.ts'
+import { BoundedCache } from '../stores/bounded-cache.ts'
+import { LocalStore } from '../stores/local.ts'
 import type { ChunkStore, StoredChunk, WritableStore } from '../stores/store.ts'
 import { readStoredChunk } from '../stores/stored-bytes.ts'
 import { eachOf } from './each-of.ts'
@@ -12,6 +14,8 @@ import { firstOccurrences } from './repeats.ts'
 export interface CopyChunksOptions extends ReadOptions, ProgressOptions {
   /** Chunks that are under way at the same time. Default: 10. */
   concurrency?: number | undefined
+  /** Check what a local store has already, and replace what is damaged. Default: false. */
+  repair?: boolean | undefined
   /** Told of every chunk that `from` does not have; the others go on. */
   onMissing?: ((error: ChunkMissingError) => void) | undefined
 }
@@ -33,7 +37,7 @@ export async function copyChunks(
   tables: readonly IndexTable[],
   from: ChunkStore,
   to: WritableStore,
-  { concurrency = 10, signal, onMissing, onProgress }: CopyChunksOptions = {}
+  { concurrency = 10, repair = false, signal, onMissing, onProgress }: CopyChunksOptions = {}
 ): Promise<Copied> {
   const copied: Copied = { chunks: 0, copied: 0, bytes: 0, missing: 0 }
   let plain = 0
@@ -49,7 +53,7 @@ export async function copyChunks(
       async (row, stop) => {
         const chunk = table.chunkAt(row)
         try {
-          const size = await copyOne(chunk, from, to, stop)
+          const size = await copyOne(chunk, from, to, { repair, signal: stop })
           copied.chunks += 1
           if (size > 0) copied.copied += 1
           copied.bytes += size
@@ -72,11 +76,30 @@ async function copyOne(
   chunk: ExpectedChunk,
   from: ChunkStore,
   to: WritableStore,
-  signal: AbortSignal
+  { repair, signal }: { repair: boolean; signal: AbortSignal }
 ): Promise<number> {
-  if (await to.has(chunk.id, { signal })) return 0
+  if (await (repair && isRemovable(to) ? isSound(chunk, to, signal) : to.has(chunk.id, { signal }))) return 0
   const bytes = await from.get(chunk.id, (stored, name) => checkedIn(to.compressed, stored, chunk, name), { signal })
   return (await to.put(chunk.id, bytes, { signal })) ? bytes.length : 0
+}
+
+type RemovableStore = WritableStore & { remove(id: ChunkId, options?: ReadOptions): Promise<void> }
+
+/** What is at hand can be read as fast as it can be looked for; from afar it would be as good as copied. */
+function isRemovable(store: WritableStore): store is RemovableStore {
+  return store instanceof LocalStore || store instanceof BoundedCache
+}
+
+/** Whether the chunk is there, and right; one that is wrong is taken away. */
+async function isSound(chunk: ExpectedChunk, store: RemovableStore, signal: AbortSignal): Promise<boolean> {
+  try {
+    await store.get(chunk.id, (stored, name) => verifyStored(stored, chunk, name), { signal })
+    return true
+  } catch (error) {
+    if (error instanceof ChunkCorruptError) await store.remove(chunk.id, { signal })
+    else if (!(error instanceof ChunkMissingError)) throw error
+    return false
+  }
 }
 
 /** The chunk's bytes in the form that is wanted, once they are known to be what the index says. */

@@ -24,7 +24,9 @@ export interface Pruned {
   young: number
   /** Chunks that went, or would. */
   unused: number
-  /** What they took. */
+  /** Half-written files of processes that died, which went, or would. */
+  abandoned: number
+  /** What they all took. */
   bytes: number
 }
 
@@ -40,7 +42,7 @@ export async function pruneStore(
   // Every index is read before the first chunk is looked at.
   const needed = await idsOf(tables, signal)
   const before = Date.now() - grace
-  const pruned: Pruned = { kept: 0, young: 0, unused: 0, bytes: 0 }
+  const pruned: Pruned = { kept: 0, young: 0, unused: 0, abandoned: 0, bytes: 0 }
   await eachOf(
     store.ids({ signal }),
     concurrency,
@@ -58,6 +60,12 @@ export async function pruneStore(
     },
     { signal }
   )
+  for await (const { size, modified, remove: take } of store.abandoned?.({ signal }) ?? []) {
+    if (modified > before) continue
+    if (remove) await take()
+    pruned.abandoned += 1
+    pruned.bytes += size
+  }
   return pruned
 }
 

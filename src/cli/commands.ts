@@ -20,6 +20,7 @@ const LOADERS: Record<string, () => Promise<AnyCommand>> = {
   chop: async () => (await import('./commands/chop.ts')).default,
   cache: async () => (await import('./commands/cache.ts')).default,
   prune: async () => (await import('./commands/prune.ts')).default,
+  upgrade: async () => (await import('./commands/upgrade.ts')).default,
   serve: async () => (await import('./commands/serve.ts')).default,
   pull: async () => (await import('./commands/pull.ts')).default,
   'snapshot init': async () => (await import('./commands/snapshot-init.ts')).default,

@@ -18,7 +18,7 @@ const GLOBALS = {
 const INTRODUCTION = `Makes, mounts, checks and restores content-addressed backups (casync, desync).
 
 A store is a directory, http(s)://…, s3+http(s)://host/bucket, sftp://host/path, or ssh://host/path.
-An index (.caibx of a blob, .caidx of a tree) or archive (.catar) is a path, a URL, or - for standard input.`
+An index (.caibx of a blob, .caidx of a tree) is a path, a URL, or - for standard input; an archive (.catar) a path, or -.`
 
 const CLOSING = `
 Sizes are bytes, or have a suffix K M G T (powers of 1024); durations are written 50ms 6s 2m 1h 7d, or as seconds.

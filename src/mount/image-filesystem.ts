@@ -1,5 +1,6 @@
 import type { ReadOptions } from '../read-options.ts'
 import type { RandomReader } from '../reader/random-reader.ts'
+import { LateReads } from './late-reads.ts'
 import type { ErofsImage } from './erofs-image.ts'
 import { ErofsReader } from './erofs-reader.ts'
 import {
@@ -25,6 +26,7 @@ export class OneImage implements ImageFilesystem {
   readonly #reader: ErofsReader
   readonly #archive: RandomReader
   readonly #fileName: Uint8Array
+  readonly #late = new LateReads()
 
   constructor(image: ErofsImage, archive: RandomReader, file: string) {
     this.name = archive.name
@@ -70,11 +72,11 @@ export class OneImage implements ImageFilesystem {
   }
 
   async read(_inode: Inode, offset: number, length: number, options?: ReadOptions): Promise<readonly Uint8Array[]> {
-    return this.#reader.read(offset, length, options)
+    return this.#late.run(offset, (hurried) => this.#reader.read(offset, length, hurried), options)
   }
 
   async fetch(_inode: Inode, offset: number, length: number, options?: ReadOptions): Promise<void> {
-    await this.#reader.fetch(offset, length, options)
+    await this.#late.run(offset, (hurried) => this.#reader.fetch(offset, length, hurried), options)
   }
 
   ran(_inode: Inode, offset: number, length: number): void {

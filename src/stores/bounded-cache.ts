@@ -81,6 +81,11 @@ export class BoundedCache implements WritableStore {
     return write
   }
 
+  /** Brings what is there below the limit, as it may be from a time without one. What cannot be read is left alone. */
+  async trim(): Promise<void> {
+    await this.#makeRoom(0).catch(() => {})
+  }
+
   remove(id: ChunkId, options?: ReadOptions): Promise<void> {
     return this.#store.remove(id, options)
   }

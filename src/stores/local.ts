@@ -1,6 +1,6 @@
 import { constants, type Stats } from 'node:fs'
 import { access, lstat, opendir, rmdir, stat, unlink } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import {
   ChunkMissingError,
   describeErrno,
@@ -13,7 +13,7 @@ import { makeDirectories } from '../make-directories.ts'
 import type { ReadOptions } from '../read-options.ts'
 import { chunksIn, PREFIX } from './local-list.ts'
 import { placeChunk } from './local-place.ts'
-import type { ChunkFile, LocatedStore, PrunableStore, StoredEntry, UseChunk } from './store.ts'
+import type { AbandonedFile, ChunkFile, LocatedStore, PrunableStore, StoredEntry, UseChunk } from './store.ts'
 
 export interface LocalStoreOptions {
   /** Keep new chunks plain, in files without a suffix. Chunks of either form are read. Default: false. */
@@ -23,6 +23,9 @@ export interface LocalStoreOptions {
   /** How the store names itself. Default: the directory as given. */
   name?: string | undefined
 }
+
+/** What casync and we call a chunk that is being written, and what desync calls it. */
+const TEMPORARY = /^([0-9a-f]{64}.*\.[0-9a-f]+\.tmp|\.tmp-cacnk.*)$/
 
 /** Directories that are listed while the chunks of one are worked on. */
 const LISTED_AHEAD = 16
@@ -140,6 +143,18 @@ export class LocalStore implements PrunableStore, LocatedStore {
     }
     // The prefix directory goes with its last chunk. That it is not empty, or gone already, is no failure.
     await rmdir(dirname(this.#pathOf(id))).catch(() => {})
+  }
+
+  async *abandoned({ signal }: ReadOptions = {}): AsyncGenerator<AbandonedFile, void, undefined> {
+    for await (const { name, parentPath } of await opendir(this.directory, { recursive: true })) {
+      signal?.throwIfAborted()
+      if (!TEMPORARY.test(name) || !PREFIX.test(basename(parentPath))) continue
+      const path = join(parentPath, name)
+      const found = await lstat(path).catch(ignoreAbsent)
+      if (found?.isFile() !== true) continue
+      const remove = async () => void (await unlink(path).catch(ignoreAbsent))
+      yield { size: found.size, modified: found.mtimeMs, remove }
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}

@@ -105,10 +105,19 @@ async function openMember(
   return location.kind === 'path' ? store : keptAlive(store, all)
 }
 
-async function openCache(text: string, limit: number | undefined, options: OpenStoreOptions): Promise<WritableStore> {
+/** A store that keeps what was fetched; a local one takes at most `limit` bytes. */
+export async function openCache(
+  text: string,
+  limit: number | undefined,
+  options: OpenStoreOptions
+): Promise<WritableStore> {
   const store = await openWritableStore(text, options)
   if (limit === undefined) return store
-  if (store instanceof LocalStore) return new BoundedCache(store, limit)
+  if (store instanceof LocalStore) {
+    const cache = new BoundedCache(store, limit)
+    void cache.trim()
+    return cache
+  }
   await store[Symbol.asyncDispose]()
   throw new OptionError('--cache-limit', `${store.name} is not a local directory`)
 }

@@ -68,6 +68,17 @@ export interface PrunableStore extends WritableStore {
   ids(options?: ReadOptions): AsyncIterable<StoredEntry>
   /** Removes a chunk; resolves when it is gone, also when it was not there. */
   remove(id: ChunkId, options?: ReadOptions): Promise<void>
+  /** Files that somebody began to write and has not finished, or not yet. */
+  abandoned?(options?: ReadOptions): AsyncIterable<AbandonedFile>
+}
+
+/** What a process that died may have left in a store. */
+export interface AbandonedFile {
+  readonly size: number
+  /** Milliseconds since 1970. */
+  readonly modified: number
+  /** Resolves when it is gone, also when it was not there. */
+  remove(): Promise<void>
 }
 
 /** A store whose chunks are files of this machine: the addon decodes straight from them, with nobody asked in between. */

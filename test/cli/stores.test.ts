@@ -1,5 +1,5 @@
-import { mkdir, readdir, rm, utimes, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { cairn, lines, noise, scratch } from './cairn.ts'
 
@@ -53,6 +53,53 @@ test('cache keeps damaged chunks out of the mirror', async (t) => {
   t.is(code, 1)
   t.regex(err, /is corrupt/)
   t.true((await chunkFiles(at('mirror'))).every((path) => !path.endsWith(bad!.slice(-70))))
+})
+
+test('cache replaces what is damaged in the mirror, and keeps a limit', async (t) => {
+  const { at, store } = await twoBlobs(t)
+  const mirror = ['cache', '-s', store, '-c', at('mirror'), '--what', 'blob']
+  t.is((await cairn(...mirror, at('one.caibx'))).code, 0)
+  const [bad] = await chunkFiles(at('mirror'))
+  await rm(bad!)
+  await writeFile(bad!, 'damaged')
+  const again = await cairn(...mirror, '--json', '--cache-repair=no', at('one.caibx'))
+  t.is((JSON.parse(again.out) as Record<string, number>)['copied'], 0)
+  const repaired = await cairn(...mirror, '--json', at('one.caibx'))
+  t.is((JSON.parse(repaired.out) as Record<string, number>)['copied'], 1)
+  t.is((await cairn('cat', '-s', at('mirror'), at('one.caibx'))).bytes.length, 600_000)
+  t.is((await cairn(...mirror, '--cache-limit', '300K', at('two.caibx'))).code, 0)
+  const sizes = await Promise.all((await chunkFiles(at('mirror'))).map(async (path) => (await stat(path)).size))
+  t.true(sizes.reduce((sum, size) => sum + size, 0) <= 300 * 1024)
+})
+
+test('prune clears away what writers that died have left, once it is old enough', async (t) => {
+  const { at, store } = await twoBlobs(t)
+  const [chunk] = await chunkFiles(store)
+  const left = ['.tmp-cacnk123', `${'a'.repeat(64)}.0123456789abcdef.tmp`].map((name) => join(dirname(chunk!), name))
+  for (const path of left) await writeFile(path, 'half')
+  const stray = join(dirname(chunk!), 'notes.tmp')
+  await writeFile(stray, '')
+  const run = async (...more: string[]) => {
+    const { out, code } = await cairn('prune', '-s', store, '--json', ...more, at('one.caibx'), at('two.caibx'))
+    t.is(code, 0)
+    return (JSON.parse(out) as Record<string, number>)['abandoned']
+  }
+  t.is(await run('--yes'), 0)
+  for (const path of [...left, stray]) await utimes(path, 1e9, 1e9)
+  t.is(await run(), 2)
+  t.is(await run('--yes'), 2)
+  const names = await readdir(dirname(chunk!))
+  t.deepEqual(
+    names.filter((name) => !name.endsWith('.cacnk')),
+    ['notes.tmp']
+  )
+})
+
+test('a file of another length than the index says leaves no store behind', async (t) => {
+  const { at } = await twoBlobs(t)
+  await writeFile(at('longer'), noise(1, 600_001))
+  t.is((await cairn('chop', at('one.caibx'), at('longer'), '-s', at('new'))).code, 1)
+  await t.throwsAsync(stat(at('new')), { code: 'ENOENT' })
 })
 
 test('prune only tells, and with --yes removes what no index needs', async (t) => {

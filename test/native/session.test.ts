@@ -62,7 +62,7 @@ test('a newer major version is told ours and may say init again', async (t) => {
   const { peer } = await fusePeer(t)
   t.is(peer.init(0, 0, 8).body.readUInt32LE(0), 7)
   t.is(peer.init().error, 0)
-  t.is(peer.ask(OP.access, 1, u32s(4, 0)).error, ENOSYS)
+  t.is(peer.ask(OP.bmap, 1, u32s(4, 0)).error, ENOSYS)
 })
 
 test('takes of the kernel only what it offers', async (t) => {
@@ -87,7 +87,7 @@ test('what would change something is refused, what is always the same is answere
     [OP.setattr, EROFS],
     [OP.mkdir, EROFS],
     [OP.write, EROFS],
-    [OP.access, ENOSYS],
+    [OP.bmap, ENOSYS],
     [OP.flush, ENOSYS],
     [OP.ioctl, ENOTTY],
     [OP.release, 0],
@@ -108,7 +108,7 @@ test('forgets are taken without a word', async (t) => {
   peer.send(OP.batchForget, 0, Buffer.concat([u32s(2, 0), u64s(2, 1, 3, 1)]))
   peer.send(OP.batchForget, 0, u32s(0xffffffff, 0))
   peer.send(OP.forget, 2)
-  t.is(peer.ask(OP.access, 1, u32s(4, 0)).error, ENOSYS)
+  t.is(peer.ask(OP.bmap, 1, u32s(4, 0)).error, ENOSYS)
 })
 
 const short: [string, number, Uint8Array][] = [
@@ -139,7 +139,7 @@ test('a request that lies about its length is EINVAL, and half a header is nothi
   t.is(peer.receive().error, EINVAL)
   peer.sendRaw(Buffer.alloc(39))
   peer.sendRaw(Buffer.alloc(1))
-  t.is(peer.ask(OP.access, 1, u32s(4, 0)).error, ENOSYS)
+  t.is(peer.ask(OP.bmap, 1, u32s(4, 0)).error, ENOSYS)
 })
 
 test('whatever bytes come, every request that wants an answer gets exactly one', async (t) => {
@@ -153,7 +153,7 @@ test('whatever bytes come, every request that wants an answer gets exactly one',
       async (opcode, inode, body) => {
         if (opcode === OP.forget || opcode === OP.batchForget || opcode === OP.interrupt || opcode === OP.init) return
         const unique = peer.send(opcode, inode, body)
-        const mark = peer.send(OP.access, 1, u32s(0, 0))
+        const mark = peer.send(OP.bmap, 1, u32s(0, 0))
         const replies = [(await peer.hear()).unique, (await peer.hear()).unique]
         return replies.includes(unique) && replies.includes(mark)
       }
@@ -191,6 +191,27 @@ test('an answer is kept: a look-up, an absence, attributes, a link', async (t) =
   const attributes = peer.ask(OP.getattr, 2, new Uint8Array(16)).body
   t.is(attributes.readBigInt64LE(16 + 32), -1n, 'a nanosecond before 1970 is second -1')
   t.is(attributes.readUInt32LE(16 + 52), 999_999_999)
+})
+
+test('whether something may be run goes by its mode, and of the root needs nobody to say', async (t) => {
+  const heard: SessionMessage[] = []
+  const { peer } = await fusePeer(t, (message) => heard.push(message))
+  peer.init()
+  const [READ, RUN, EACCES] = [4, 1, 13]
+  t.is(peer.ask(OP.access, 1, u32s(RUN, 0)).error, 0)
+  peer.native.learn(rowOf(node({ inode: 2, mode: 0o100644 })))
+  peer.native.learn(rowOf(node({ inode: 3, mode: 0o100654 })))
+  peer.native.learn(rowOf(node({ inode: 4, mode: 0o040600 })))
+  const answers = [2, 3, 4].map((inode) => peer.ask(OP.access, inode, u32s(RUN, 0)).error)
+  t.deepEqual(answers, [EACCES, 0, 0])
+  t.is(peer.ask(OP.access, 2, u32s(READ, 0)).error, 0)
+  t.is(heard.length, 0)
+  peer.send(OP.access, 5, u32s(RUN, 0))
+  const answer = peer.hear()
+  while (heard.length === 0) await new Promise(setImmediate)
+  t.is(heard[0]!.topic, 'attributes')
+  peer.native.answerNode(heard[0]!.ticket, rowOf(node({ inode: 5, mode: 0o100600 })))
+  t.is((await answer).error, EACCES)
 })
 
 test('what is kept stays within its bytes', async (t) => {
@@ -432,7 +453,7 @@ test('answers that are late, twice, or to nobody do nothing', async (t) => {
   peer.native.answerError(ticket, EIO, 0)
   peer.native.answerRead(12345, [new Uint8Array(3)])
   t.is(peer.receive().body.readBigUInt64LE(0), 2n)
-  t.is(peer.ask(OP.access, 1, u32s(0, 0)).error, ENOSYS)
+  t.is(peer.ask(OP.bmap, 1, u32s(0, 0)).error, ENOSYS)
 })
 
 test('an answer of the wrong kind throws, and the request can still be answered', async (t) => {

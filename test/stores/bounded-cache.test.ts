@@ -83,6 +83,16 @@ test('what was used last stays, also after a restart', async (t) => {
   t.true(kept.includes(false))
 })
 
+test('what is there from a time without a limit goes when there is one', async (t) => {
+  const { store, cache } = await cacheOf(t, 1024 * KIB)
+  for (let i = 0; i < 12; i += 1) await cache.put(chunkIdOf(lcg(i, 8000)), lcg(i, 8000))
+  const small = new BoundedCache(new LocalStore(store.directory, { uncompressed: true }), 64 * KIB)
+  await small.trim()
+  const left = await Promise.all(Array.from({ length: 12 }, (_, i) => small.has(chunkIdOf(lcg(i, 8000)))))
+  const kept = left.filter(Boolean).length
+  t.true(kept > 0 && kept <= 5, `${kept}`)
+})
+
 test('a chunk larger than the limit is not kept, and nothing has to go for it', async (t) => {
   const { cache } = await cacheOf(t, 64 * KIB)
   const small = lcg(1, 5000)

@@ -1,5 +1,5 @@
 import { copyChunks } from '../../archive/copy-chunks.ts'
-import { openStores, openWritableStore } from '../../stores/open-store.ts'
+import { openCache, openStores } from '../../stores/open-store.ts'
 import { command, UsageError } from '../command.ts'
 import { toJson } from '../json.ts'
 import { notice } from '../notices.ts'
@@ -7,20 +7,22 @@ import { connection, openTable } from '../opening.ts'
 import { flag, single, text } from '../options.ts'
 import { withProgress } from '../progress.ts'
 import { formatSize } from '../quantities.ts'
-import { storeOptions } from '../store-options.ts'
+import { cacheOptions, storeOptions, whatOption } from '../store-options.ts'
 
 export default command({
   name: 'cache',
   usage: '<index> [index...]',
   summary: 'copy every chunk of indexes into a store',
   details: `Mirrors what backups need from the stores -s into the store -c. Chunks that are there already are passed over, so
-that it may be interrupted and begun again. Ends with 1 when a chunk could not be found anywhere; the others are copied.`,
+that it may be interrupted and begun again; in a local store they are checked, and replaced where they are damaged. Ends with 1 when a chunk could not be found anywhere; the others are copied.`,
   example: [
     'cairn cache -s https://a.example/store -c /mirror/default.castr home.caidx disk.caibx',
     'cairn cache -s /backup/default.castr -c s3+https://s3.example/bucket/chunks disk.caibx'
   ],
   options: {
     ...storeOptions,
+    ...whatOption,
+    ...cacheOptions,
     cache: single('-c, --cache <location>', 'the store to copy to; it is made when it is not there', text),
     json: flag('--json', 'one JSON object: chunks, copied, bytes, missing')
   },
@@ -33,10 +35,11 @@ that it may be interrupted and begun again. Ends with 1 when a chunk could not b
       args.filter((index) => index !== undefined).map((index) => openTable(invocation, index))
     )
     await using from = await openStores({ ...options, stores: values.store })
-    await using to = await openWritableStore(values.cache, options)
+    await using to = await openCache(values.cache, values.cacheLimit, options)
     const copied = await withProgress(invocation, 'cache', (onProgress) =>
       copyChunks(tables, from, to, {
         concurrency: values.concurrency,
+        repair: values.cacheRepair,
         signal,
         onProgress,
         onMissing: (error) => notice({ ...invocation, quiet: false }, error.message)

@@ -1,4 +1,4 @@
-import { chopFile } from '../../archive/chop.ts'
+import { checkChopSource, chopFile } from '../../archive/chop.ts'
 import { blobInput } from '../blob-input.ts'
 import { command } from '../command.ts'
 import { openTable, openTarget } from '../opening.ts'
@@ -27,6 +27,7 @@ input.`,
     const [index, file] = args
     const { source } = blobInput(terminal, index, file)
     const table = await openTable(invocation, index)
+    await checkChopSource(source, table)
     await using store = await openTarget(invocation, index)
     const { compression, concurrency } = values
     const stats = await withProgress(invocation, 'chop', (onProgress) =>

@@ -10,7 +10,7 @@ import { connection, openTable } from '../opening.ts'
 import { defaulting, flag } from '../options.ts'
 import { withProgress } from '../progress.ts'
 import { formatSize, parseDuration } from '../quantities.ts'
-import { storeOptions } from '../store-options.ts'
+import { storeOptions, whatOption } from '../store-options.ts'
 
 const DAY = 24 * 60 * 60 * 1000
 
@@ -27,9 +27,10 @@ about to write the index that needs them.`,
   ],
   options: {
     ...storeOptions,
+    ...whatOption,
     yes: flag('-y, --yes', 'really remove'),
     grace: defaulting('--grace <duration>', 'keep chunks younger than this (default: 24h)', parseDuration, DAY),
-    json: flag('--json', 'one JSON object: store, kept, young, unused, bytes, removed (whether they were)')
+    json: flag('--json', 'one JSON object: store, kept, young, unused, abandoned, bytes, removed (whether they were)')
   },
   async run(invocation) {
     const { args, values, terminal, signal } = invocation
@@ -41,18 +42,19 @@ about to write the index that needs them.`,
     for (const index of args) if (index !== undefined) tables.push(await openTable(invocation, index))
     await using store = await openExisting(location, { ...(await connection(invocation)), probe: true })
     const onUnused = ({ id }: StoredEntry) => (values.json ? undefined : terminal.out(`${id}\n`))
-    const { kept, young, unused, bytes } = await withProgress(invocation, 'prune', (onProgress) =>
+    const { kept, young, unused, abandoned, bytes } = await withProgress(invocation, 'prune', (onProgress) =>
       pruneStore(store, tables, { remove, grace, concurrency, signal, onUnused, onProgress })
     )
     if (values.json) {
-      await terminal.out(`${toJson({ store: store.name, kept, young, unused, bytes, removed: remove })}\n`)
+      await terminal.out(`${toJson({ store: store.name, kept, young, unused, abandoned, bytes, removed: remove })}\n`)
     }
     const deed = remove ? 'removed' : 'would be removed'
     notice(
       invocation,
       `${unused} chunks ${deed} (${formatSize(bytes)}), ${kept} are needed, ${young} are too young to go`
     )
-    if (!remove && unused > 0) notice(invocation, 'nothing was removed; --yes does it')
+    if (abandoned > 0) notice(invocation, `${abandoned} half-written files of processes that died ${deed}`)
+    if (!remove && unused + abandoned > 0) notice(invocation, 'nothing was removed; --yes does it')
   }
 })
 

@@ -31,6 +31,7 @@ export const OP = {
   readdir: 28,
   access: 34,
   interrupt: 36,
+  bmap: 37,
   destroy: 38,
   ioctl: 39,
   batchForget: 42,
