@@ -20,18 +20,20 @@ export const forceOptions = listedUnder('Seal:', {
   force: single('--force <check>', 'go on although this check failed: seal', oneOf('seal'))
 })
 
-/** The sealer that was asked for; undefined where none was. */
-export async function sealerFor({
-  sealKey,
-  signKey,
-  sealCommand,
-  openCommand
-}: ValuesOf<typeof sealOptions>): Promise<Sealer | undefined> {
+/** The sealer that was asked for, for this; undefined where none was. */
+export async function sealerFor(
+  { sealKey, signKey, sealCommand, openCommand }: ValuesOf<typeof sealOptions>,
+  deed: 'seal' | 'open' | 'both'
+): Promise<Sealer | undefined> {
   const ways = [sealKey, signKey, sealCommand ?? openCommand].filter((way) => way !== undefined)
   if (ways.length > 1) throw new OptionError('--seal-key', 'an archive has one seal: give one way to make it')
   if (sealKey !== undefined) return new KeySealer(keyFile(sealKey))
   if (signKey !== undefined) return new SignSealer(await naming(signKey, () => readFile(signKey, 'utf8')))
   if (sealCommand === undefined && openCommand === undefined) return undefined
+  if (deed !== 'open' && sealCommand === undefined)
+    throw new OptionError('--seal-command', 'says how to seal, and is needed')
+  if (deed !== 'seal' && openCommand === undefined)
+    throw new OptionError('--open-command', 'says how to open, and is needed')
   return new CommandSealer({ seal: splitWords(sealCommand ?? ''), open: splitWords(openCommand ?? '') })
 }
 

@@ -5,7 +5,7 @@ import { CairnError, StoreRefusedError, StoreUnavailableError } from '../errors.
 import { ArrivingHead, type HeadCheck } from './head-check.ts'
 import { AnswerCollector, CutShortError, type HttpAnswer, TooLargeError } from './http-answer.ts'
 import { connectionFailure, isCertificateProblem, rootCause } from './http-failures.ts'
-import { anyProxy, proxyFor, shownProxy } from './proxy.ts'
+import { proxiesOfEnvironment, proxyFor, shownProxy } from './proxy.ts'
 import { type StoreOptions, USUAL_CONCURRENCY } from './store-options.ts'
 import { readTlsFiles } from './tls-files.ts'
 
@@ -81,9 +81,11 @@ export class HttpClient implements AsyncDisposable {
     }
     // Finding out for every chunk whether a proxy is meant takes longer than the chunk.
     const proxy = proxyFor(url)
-    const pool = anyProxy()
-      ? new EnvHttpProxyAgent({ ...settings, requestTls: tls, proxyTunnel: false })
-      : new Agent(settings)
+    const proxies = proxiesOfEnvironment()
+    const pool =
+      proxies === undefined
+        ? new Agent(settings)
+        : new EnvHttpProxyAgent({ ...settings, ...proxies, requestTls: tls, proxyTunnel: false })
     return new HttpClient(name, url, pool, proxy, options)
   }
 

@@ -65,6 +65,13 @@ function parseUrl(text: string, scheme: string): Location {
   }
   // URL takes `https:///store` for a host called "store", and lets schemes it does not know go without one.
   if (url.host === '' || /^[^:]+:\/\/[/?#]/.test(text)) throw new LocationError(shown, 'the URL names no host')
+  for (const part of [url.username, url.password, url.pathname]) {
+    try {
+      decodeURIComponent(part)
+    } catch {
+      throw new LocationError(shown, 'has a "%" that stands for no character (a "%" itself is "%25")')
+    }
+  }
   return { kind: 'url', text, shown, scheme, url }
 }
 

@@ -16,9 +16,14 @@ export function proxyFor(server: URL): URL | undefined {
   throw new OptionError(variable ?? 'HTTP_PROXY', 'is not the URL of a proxy (http://HOST:PORT)')
 }
 
-/** Whether the environment names a proxy for anybody. */
-export function anyProxy(): boolean {
-  return VARIABLES.some((name) => Boolean(process.env[name]))
+/** The proxies of the environment as undici takes them, which knows nothing of `ALL_PROXY`; undefined where there are none. */
+export function proxiesOfEnvironment(): { httpProxy?: string; httpsProxy?: string } | undefined {
+  const { env } = process
+  const all = env['all_proxy'] || env['ALL_PROXY']
+  const httpProxy = env['http_proxy'] || env['HTTP_PROXY'] || all
+  const httpsProxy = env['https_proxy'] || env['HTTPS_PROXY'] || all
+  if (!httpProxy && !httpsProxy) return undefined
+  return { ...(httpProxy && { httpProxy }), ...(httpsProxy && { httpsProxy }) }
 }
 
 /** How messages name a proxy: where it is, and no password. */

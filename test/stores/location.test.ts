@@ -32,6 +32,8 @@ for (const text of [
   'a\0b',
   'https://',
   'http:///store',
+  'http://joe:a%zz@host/store',
+  's3+http://host/%e0',
   'file://elsewhere/srv',
   'host:',
   '-oProxyCommand=x:path'

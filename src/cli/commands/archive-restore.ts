@@ -16,7 +16,7 @@ export default command({
   options: { ...sealOptions, ...forceOptions, ...jsonOption },
   async run({ args, values, terminal, signal }) {
     const [file, target] = args
-    const sealer = await sealerFor(values)
+    const sealer = await sealerFor(values, 'open')
     const options = { what: archiveName(file), sealer, forceSeal: values.force === 'seal', signal }
     if (target === '-') {
       if (values.json) throw new UsageError('standard output has room for the state or for --json, not for both')

@@ -15,7 +15,7 @@ export default command({
   options: { ...sealOptions, ...forceOptions, ...jsonOption },
   async run({ args, values, terminal, signal }) {
     const [file] = args
-    const sealer = await sealerFor(values)
+    const sealer = await sealerFor(values, 'open')
     const { sums, seal, meta } = await verifyArchive(archiveInput(file, terminal), {
       what: archiveName(file),
       sealer,

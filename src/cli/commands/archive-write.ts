@@ -37,7 +37,7 @@ standard output.`,
     for (const name of ['Size', 'Version', 'Index', 'Term', 'ID']) {
       if (Object.hasOwn(meta, name)) throw new OptionError('--meta', `${name} is not for you to say here`)
     }
-    const sealer = await sealerFor(values)
+    const sealer = await sealerFor(values, 'both')
     const options = { meta: { ...meta, ...own }, sealer, signal }
     if (file === '-') {
       if (json) throw new UsageError('standard output has room for the archive or for --json, not for both')

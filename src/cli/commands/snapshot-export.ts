@@ -39,7 +39,7 @@ standard output.`,
       throw new UsageError('parts are files: --part-size needs the name of one')
     if (file === '-' && json)
       throw new UsageError('standard output has room for the archive or for --json, not for both')
-    const sealer = await sealerFor(values)
+    const sealer = await sealerFor(values, 'seal')
     await using repository = await openedRepository(invocation, repo)
     if (file === '-') {
       await using exported = await repository.export(ref, { layout, sealer, encryptTo, signal })

@@ -33,7 +33,7 @@ id is printed, and it does not expire any more.`,
     const { args, values, terminal, signal } = invocation
     const { name, allowDuplicate, identity, force, json } = values
     const [repo, file] = args
-    const sealer = await sealerFor(values)
+    const sealer = await sealerFor(values, 'open')
     const identities = await identitiesFrom(identity)
     await using repository = await openedRepository(invocation, repo)
     try {

@@ -1,4 +1,4 @@
-import { command } from '../command.ts'
+import { command, UsageError } from '../command.ts'
 import { describe } from '../message.ts'
 import { toJson } from '../json.ts'
 import { notice } from '../notices.ts'
@@ -17,8 +17,9 @@ export default command({
   },
   async run(invocation) {
     const { args, values, terminal, signal } = invocation
-    await using repository = await openedRepository(invocation, args[0])
     const [, id] = args
+    if (id === undefined && values.commit) throw new UsageError('--commit needs the id of a restore')
+    await using repository = await openedRepository(invocation, args[0])
     if (id === undefined) {
       const states = await repository.restores.list()
       const lines = states.map(({ id, record }) => `${id} ${record.progress} set ${record.plan.set}\n`).join('')
