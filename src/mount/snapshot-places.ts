@@ -1,7 +1,7 @@
 // What is where in a mounted repository: `ids/12/SOURCE`, `names/NAME/SOURCE`, `latest/SOURCE`, `by-time/2026/…/SOURCE`.
 // Each way to a set has inodes of its own, since a directory can be in one place only.
 
-import type { Member } from '../snapshots/manifest.ts'
+import { entriesOf, type Member } from '../snapshots/manifest.ts'
 import { FilesystemError, ROOT_INODE, type Inode } from './filesystem.ts'
 import { InodeRanges, type InodeRange } from './inode-ranges.ts'
 import type { ShownEntry } from './shown-members.ts'
@@ -186,7 +186,7 @@ export class SnapshotPlaces {
   async #membersBelow({ view, set }: Extract<Place, { kind: 'set' | 'group' }>, prefix: string): Promise<Child[]> {
     const names = new Map<string, Place>()
     const above: Place = prefix === '' ? { kind: 'set', view, set } : { kind: 'group', view, set, prefix }
-    for (const member of set.manifest.members) {
+    for (const member of set.manifest.members.flatMap(shownOf)) {
       if (member.base === undefined || !member.source.startsWith(prefix)) continue
       const [name, ...deeper] = member.source.slice(prefix.length).split('/')
       if (deeper.length > 0) names.set(name!, { kind: 'group', view, set, prefix: `${prefix}${name}/` })
@@ -203,7 +203,7 @@ export class SnapshotPlaces {
     const range: InodeRange<Owner> = this.#ranges.claim(key, size, () => {
       return {
         kind: 'member',
-        shown: { key: `${name} ${member.kind}`, member: baseOf(member) },
+        shown: { key: `${name} ${member.kind}`, member },
         start: 0,
         above,
         mtime: timeOf(set)
@@ -219,9 +219,16 @@ export class SnapshotPlaces {
   }
 }
 
-/** Only what is shown: increments of a database are no file that anybody could read. */
-function baseOf(member: Member): Member {
-  return { ...member, incrementals: [] }
+/**
+ * A member as it is shown. A database with increments is a directory of what was captured of it, `0-8100`, `8100-8841`:
+ * each file named by the versions that it leads from and to.
+ */
+function shownOf(member: Member): Member[] {
+  if (member.incrementals.length === 0) return [member]
+  return entriesOf(member).map((entry) => {
+    const source = `${member.source}/${entry.since}-${entry.version}`
+    return { ...member, source, base: entry, incrementals: [] }
+  })
 }
 
 function placeAbove({ view, set, prefix }: Extract<Place, { kind: 'group' }>): Place {

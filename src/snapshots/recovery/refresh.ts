@@ -110,21 +110,29 @@ async function merged(
 ): Promise<RecoveryRecord[]> {
   const { paths } = repository
   const sets = new Map<number, RecoveryRecord>()
+  const byAddress = new Map<string, number>()
   const kept: RecoveryRecord[] = []
   for (const record of earlier) {
     const head = setRecordHead(record)
-    if (head !== undefined) sets.set(head.id, record)
-    else if (!isOwn(record)) kept.push(record)
+    if (head !== undefined) {
+      sets.set(head.id, record)
+      byAddress.set(head.address, head.id)
+    } else if (!isOwn(record)) kept.push(record)
   }
   for (const id of forgotten) sets.delete(id)
   const anew = new Set(changed.map(({ id }) => id))
-  for (const { id, file } of await setFiles(paths)) {
+  const files = await setFiles(paths)
+  const present = new Set(files.map(({ id }) => id))
+  for (const { id, file } of files) {
     if (!full && !anew.has(id) && sets.has(id)) continue
     const set = await findSet(paths, id, { signal }).catch(ignoreGone)
     // A broken set keeps the record of when it was sound.
     if (set?.manifest === undefined || set.file !== file) continue
     if (setRecordHead(sets.get(id) ?? NONE)?.address === set.address && !anew.has(id)) continue
     sets.set(id, await setRecord(repository, { id, name: set.name, manifest: set.manifest }, { signal }))
+    // Its file was renamed: under its old id it is nobody's any more.
+    const before = byAddress.get(set.address)
+    if (before !== undefined && !present.has(before)) sets.delete(before)
   }
   const config = new Uint8Array(await naming(paths.config, () => readFile(paths.config)))
   const ordered = [...sets].sort(([a], [b]) => a - b).map(([, record]) => record)

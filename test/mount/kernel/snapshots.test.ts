@@ -5,6 +5,9 @@ import { mount } from '../../../src/mount/index.ts'
 import { InodeRanges } from '../../../src/mount/inode-ranges.ts'
 import { SnapshotFilesystem } from '../../../src/mount/snapshot-filesystem.ts'
 import { collectGarbage } from '../../../src/snapshots/garbage.ts'
+import { kvSource } from '../../../src/snapshots/kv/source.ts'
+import { VersionedKv } from '../../../src/snapshots/kv/versioned-kv.ts'
+import { entriesOf } from '../../../src/snapshots/manifest.ts'
 import { blobSource, streamSource, treeSource } from '../../../src/snapshots/sources.ts'
 import { lcg } from '../../support/generated.ts'
 import { skippingWhen, withoutMounts } from '../../support/needs.ts'
@@ -157,4 +160,27 @@ test('an inode that would be taken twice goes to whoever came first, and is foun
     t.is(ranges.find(end - 1)!.owner, owner)
   }
   t.is(ranges.find(2 ** 52 - 1), undefined)
+})
+
+onMount('a database with increments is a directory of all of them (only its base used to be shown)', async (t) => {
+  const { directory, repository, open } = await mounted(t)
+  const kv = await VersionedKv.open(join(directory, 'db'))
+  t.teardown(() => kv[Symbol.asyncDispose]())
+  for (const [i, key] of ['one', 'two', 'three'].entries()) {
+    await kv.put(Buffer.from(key), Buffer.from('value'))
+    await repository.sets.create({ sources: [kvSource('db', kv)], incremental: i > 0 })
+  }
+  const { path } = await open('with-a-database')
+  t.true((await stat(join(path, 'ids/2/db'))).isFile())
+  const folder = join(path, 'latest/db')
+  const { manifest } = await repository.sets.open(4)
+  const versions = entriesOf(manifest.members[0]!).map(({ since, version }) => `${since}-${version}`)
+  t.is(versions.length, 3)
+  t.deepEqual(await readdir(folder), versions)
+  const sizes = await Promise.all((await readdir(folder)).map(async (name) => (await stat(join(folder, name))).size))
+  t.deepEqual(
+    sizes,
+    entriesOf(manifest.members[0]!).map(({ bytes }) => bytes)
+  )
+  t.true((await readFile(join(folder, versions[2]!))).includes('three'))
 })

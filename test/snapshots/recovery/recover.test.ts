@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { cp, mkdir, readFile, rm, unlink, utimes, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readFile, rename, rm, unlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { DamagedError, NotARecoveryFileError, SetNotFoundError } from '../../../src/snapshots/errors.ts'
@@ -54,6 +54,17 @@ test('A9: what only the file has stays in it, and a refresh is on disk when it r
   const before = (await recoveryFileOf(repository)!.header()).generation
   await refreshRecovery(repository, { full: true })
   t.is((await recoveryFileOf(repository)!.header()).generation, before + 1n)
+})
+
+test('A9: a set whose file was renamed is in the file once, under its new id (it used to come back under the old one)', async (t) => {
+  const { repository, path, create } = await keyed(t)
+  await create('one')
+  await create('two')
+  await rename(join(path, 'sets/2_two.json'), join(path, 'sets/7_two.json'))
+  await create('three')
+  t.deepEqual(await idsIn(recoveryFileOf(repository)!), [1, 7, 8])
+  await repository.sets.forget('two')
+  t.deepEqual(await idsIn(recoveryFileOf(repository)!), [1, 8])
 })
 
 test('A9: where the file cannot be written the set is there all the same, and the caller hears of it', async (t) => {
