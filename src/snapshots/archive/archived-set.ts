@@ -21,7 +21,8 @@ import {
   indexNames,
   type Layout,
   META,
-  partsOf
+  partsOf,
+  contentBytes
 } from './layout.ts'
 import { ContainerReader } from './read-container.ts'
 import type { Sealer, SealResult } from './sealer.ts'
@@ -80,7 +81,8 @@ export class ArchivedSet implements AsyncDisposable {
     const content = decodeContent(await this.#take(CONTENT), `${this.#what}, ${CONTENT}`)
     const bytes = await this.#take(META)
     const manifest = decodeManifest(bytes, `of ${this.#what}`)
-    if (manifest.content_id === content.content_id) return { manifest, bytes, layout: content.layout }
+    const holds = manifest.content_id === content.content_id && contentBytes(manifest) === content.bytes
+    if (holds) return { manifest, bytes, layout: content.layout }
     throw new DamagedError(`${this.#what}, ${CONTENT}`, 'what it says of the content is not so')
   }
 

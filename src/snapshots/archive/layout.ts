@@ -100,9 +100,13 @@ export function* partsOf(manifest: Manifest): Generator<PlacedPart> {
   }
 }
 
-export function contentJson({ content_id, members }: Manifest, layout: Layout): Uint8Array {
-  const bytes = members.flatMap(entriesOf).reduce((sum, entry) => sum + entry.bytes, 0)
-  return lines({ format: FORMAT, layout, content_id, bytes })
+export function contentJson(manifest: Manifest, layout: Layout): Uint8Array {
+  return lines({ format: FORMAT, layout, content_id: manifest.content_id, bytes: contentBytes(manifest) })
+}
+
+/** Plain bytes of everything in a set. */
+export function contentBytes({ members }: Manifest): number {
+  return members.flatMap(entriesOf).reduce((sum, entry) => sum + entry.bytes, 0)
 }
 
 /** The list of all members before it. Its length depends on their names and sizes only. */

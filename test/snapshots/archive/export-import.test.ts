@@ -158,12 +158,19 @@ async function put(members: readonly (readonly [string, Buffer])[], type: 'file'
   return new Uint8Array(Buffer.concat(await collect(packing as AsyncIterable<Uint8Array>)))
 }
 
+const otherSize = (content: Buffer) => Buffer.from(content.toString().replace(/"bytes":\d+/, '"bytes":7'))
+
 const DAMAGES: readonly (readonly [
   string,
   (members: [string, Buffer][]) => readonly (readonly [string, Buffer])[],
   RegExp
 ])[] = [
   ['without its last list', (all) => all.filter(([name]) => name !== 'export.json'), /has no export\.json|is damaged/],
+  [
+    'with another size than it claims',
+    (all) => all.map(([name, content]) => [name, name === 'content.json' ? otherSize(content) : content] as const),
+    /what it says of the content/
+  ],
   ['without its sums', (all) => all.filter(([name]) => name !== 'SHA256SUMS'), /no SHA256SUMS/],
   [
     'without one chunk',
