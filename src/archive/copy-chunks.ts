@@ -78,20 +78,20 @@ async function copyOne(
   to: WritableStore,
   { repair, signal }: { repair: boolean; signal: AbortSignal }
 ): Promise<number> {
-  if (await (repair && isRemovable(to) ? isSound(chunk, to, signal) : to.has(chunk.id, { signal }))) return 0
+  if (await (repair && isAtHand(to) ? isSound(chunk, to, signal) : to.has(chunk.id, { signal }))) return 0
   const bytes = await from.get(chunk.id, (stored, name) => checkedIn(to.compressed, stored, chunk, name), { signal })
   return (await to.put(chunk.id, bytes, { signal })) ? bytes.length : 0
 }
 
-type RemovableStore = WritableStore & { remove(id: ChunkId, options?: ReadOptions): Promise<void> }
+type StoreAtHand = WritableStore & { remove(id: ChunkId, options?: ReadOptions): Promise<void> }
 
 /** What is at hand can be read as fast as it can be looked for; from afar it would be as good as copied. */
-function isRemovable(store: WritableStore): store is RemovableStore {
+function isAtHand(store: WritableStore): store is StoreAtHand {
   return store instanceof LocalStore || store instanceof BoundedCache
 }
 
 /** Whether the chunk is there, and right; one that is wrong is taken away. */
-async function isSound(chunk: ExpectedChunk, store: RemovableStore, signal: AbortSignal): Promise<boolean> {
+async function isSound(chunk: ExpectedChunk, store: StoreAtHand, signal: AbortSignal): Promise<boolean> {
   try {
     await store.get(chunk.id, (stored, name) => verifyStored(stored, chunk, name), { signal })
     return true

@@ -38,20 +38,8 @@ export async function decodeIndexBytes(
 }
 
 /**
- * Refuses an index for its first rows, all that are whole in `head`, before the rest of it is read: a file that claims
- * more rows than anybody wrote costs no memory then.
- */
-export async function checkFirstRows(head: Uint8Array, what: string): Promise<void> {
-  const { max } = decodeIndexHeader(head.subarray(0, INDEX_HEADER_SIZE), what).chunkSize
-  // What looks like the last row may be the end of the table.
-  const count = Math.floor((head.length - INDEX_HEADER_SIZE) / INDEX_ROW_SIZE) - 1
-  const bad = count > 0 ? await native.checkIndexRows(head, INDEX_HEADER_SIZE, count, max) : -1
-  if (bad !== -1) throw badRow(head, bad, max, what)
-}
-
-/**
- * How an index file of unknown length begins: the header is looked at as soon as it is there, and then rows enough to
- * show that somebody wrote them. Refuses with FormatError.
+ * How an index file begins: the header is looked at as soon as it is there, and then rows enough to show that somebody
+ * wrote them, so that one that claims more than anybody wrote costs no memory. Refuses with FormatError.
  */
 export function indexHead(what: string): HeadCheck {
   return {

@@ -7,7 +7,8 @@ import { readFifo, writeFifo } from '../fifo.ts'
 import { checkIndexTail, decodeIndexHeader, INDEX_HEADER_SIZE, INDEX_TAIL_SIZE } from '../formats/index-file.ts'
 import { native } from '../native/binding.ts'
 import { syncDirectory } from '../sync-directory.ts'
-import { checkFirstRows, MOST_INDEX_BYTES, tooLarge } from './index-bytes.ts'
+import { indexHead, MOST_INDEX_BYTES, tooLarge } from './index-bytes.ts'
+import type { HeadCheck } from '../stores/head-check.ts'
 import type { PutIndexOptions } from './index-store.ts'
 import { readPiped } from './piped-index.ts'
 
@@ -109,7 +110,7 @@ async function readWhole(
   decodeIndexHeader(header, path)
   await fill(file, path, tail, size - INDEX_TAIL_SIZE)
   checkIndexTail(tail, size, path)
-  return await readBytes(file, path, size, signal, (head) => checkFirstRows(head, path))
+  return await readBytes(file, path, size, signal, indexHead(path))
 }
 
 async function readBytes(
@@ -117,7 +118,7 @@ async function readBytes(
   path: string,
   size: number,
   signal: AbortSignal | undefined,
-  checkHead?: (head: Uint8Array) => Promise<void>
+  head?: HeadCheck
 ): Promise<Uint8Array> {
   if (size > MOST_INDEX_BYTES) throw tooLarge(path)
   const bytes = new Uint8Array(size)
@@ -125,7 +126,7 @@ async function readBytes(
   for (let at = 0; at < size; at += PIECE) {
     signal?.throwIfAborted()
     await fill(file, path, bytes.subarray(at, at + PIECE), at)
-    if (at === 0) await checkHead?.(bytes.subarray(0, PIECE))
+    if (at === 0) head?.check(bytes.subarray(0, head.sizes.at(-1)))
   }
   return bytes
 }

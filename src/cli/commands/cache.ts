@@ -14,7 +14,8 @@ export default command({
   usage: '<index> [index...]',
   summary: 'copy every chunk of indexes into a store',
   details: `Mirrors what backups need from the stores -s into the store -c. Chunks that are there already are passed over, so
-that it may be interrupted and begun again; in a local store they are checked, and replaced where they are damaged. Ends with 1 when a chunk could not be found anywhere; the others are copied.`,
+that it may be interrupted and begun again; in a local store they are checked, and replaced where they are damaged.
+Ends with 1 when a chunk could not be found anywhere; the others are copied.`,
   example: [
     'cairn cache -s https://a.example/store -c /mirror/default.castr home.caidx disk.caibx',
     'cairn cache -s /backup/default.castr -c s3+https://s3.example/bucket/chunks disk.caibx'

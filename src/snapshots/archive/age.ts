@@ -36,7 +36,10 @@ export async function* decryptedWith(
   await using source = new WatchedSource(bytes, what)
   const isEncrypted = await source.beginsWith(FIRST_LINE)
   if (!isEncrypted && identities.length > 0) throw new DamagedError(what, 'it does not begin like a file of age')
-  if (!isEncrypted) return yield* source.passedOn()
+  if (!isEncrypted) {
+    source.endOfHead()
+    return yield* source
+  }
   if (identities.length === 0) throw new WrongKeyError(what, 'it is encrypted with age, and no identity is given')
   const { Decrypter } = await age()
   const decrypter = new Decrypter()
@@ -110,16 +113,6 @@ class WatchedSource implements AsyncIterable<Uint8Array>, AsyncDisposable {
   /** From here on there is no limit. */
   endOfHead(): void {
     this.#headLeft = Number.POSITIVE_INFINITY
-  }
-
-  /** All of the bytes, where none of them are a header of age. */
-  async *passedOn(): AsyncGenerator<Uint8Array, void, undefined> {
-    yield* this.#early
-    for (;;) {
-      const next = await this.#pieces.next()
-      if (next.done === true) return
-      yield next.value
-    }
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
