@@ -8,10 +8,12 @@ export function raceAbort<T>(promise: Promise<T>, signal: AbortSignal | undefine
   if (signal === undefined) return promise
   return new Promise((resolve, reject) => {
     const leave = () => reject(signal.reason as Error)
-    const settling = <V>(settle: (value: V) => void) => (value: V) => {
-      signal.removeEventListener('abort', leave)
-      settle(value)
-    }
+    const settling =
+      <V>(settle: (value: V) => void) =>
+      (value: V) => {
+        signal.removeEventListener('abort', leave)
+        settle(value)
+      }
     if (signal.aborted) leave()
     manyMayListen(signal)
     signal.addEventListener('abort', leave, { once: true })

@@ -15,7 +15,7 @@ import { withoutReadahead } from '../reader/without-readahead.ts'
 import { besideLocation, parseLocation } from '../stores/location.ts'
 import { checkLocation, openStores, type OpenStoresOptions } from '../stores/open-store.ts'
 import type { ChunkStore } from '../stores/store.ts'
-import { spooledArchive } from './spooled-archive.ts'
+import { spooledInput } from './spooled-input.ts'
 
 /** Where an index file has its feature flags. */
 const INDEX_FLAGS_AT = 16
@@ -135,7 +135,7 @@ async function openArchive(text: string, options: OpenBackupOptions): Promise<Tr
 async function openArchiveFile(text: string, { stdin, signal }: OpenBackupOptions): Promise<FileReader> {
   if (text === '-') {
     await using source = streamSource(stdin ?? process.stdin, { name: shownIndex(text), signal })
-    return await spooledArchive(source, { signal })
+    return await spooledInput(source, { signal })
   }
   const location = parseLocation(text)
   if (location.kind === 'path') return await FileReader.open(location.path)

@@ -35,8 +35,10 @@ export interface SoundSet extends SetRecord {
 export type SetRef = number | string
 
 export interface IterateOptions extends ReadOptions {
-  /** Told of files that could not be read and are passed over. */
-  onWarning?: ((sentence: string) => void) | undefined
+  /** Told of files in `sets/` that are no manifests, and are passed over. */
+  onStray?: ((sentence: string) => void) | undefined
+  /** Told of manifests that could not be read, and are passed over. */
+  onUnread?: ((set: SetFileName, sentence: string) => void) | undefined
 }
 
 export interface SetFilter {
@@ -59,10 +61,10 @@ const AT_ONCE = 16
 export async function iterateSets(
   paths: RepositoryPaths,
   visit: (set: SetRecord) => Promise<typeof STOP | void> | typeof STOP | void,
-  { signal, onWarning = () => {} }: IterateOptions = {}
+  { signal, onStray = () => {}, onUnread = () => {} }: IterateOptions = {}
 ): Promise<void> {
   signal?.throwIfAborted()
-  const names = await setFiles(paths)
+  const names = await setFiles(paths, (file) => onStray(`${paths.set(file)} is no set and is passed over`))
   for (let at = 0; at < names.length; at += AT_ONCE) {
     signal?.throwIfAborted()
     if (at > 0) await turn()
@@ -71,7 +73,7 @@ export async function iterateSets(
     for (const [i, one] of read.entries()) {
       signal?.throwIfAborted()
       if (one.status === 'rejected') {
-        onWarning(`${paths.set(group[i]!.file)} is passed over: ${(one.reason as Error).message}`)
+        onUnread(group[i]!, `${paths.set(group[i]!.file)} is passed over: ${(one.reason as Error).message}`)
         continue
       }
       if (one.value !== undefined && (await visit(one.value)) === STOP) return
@@ -172,8 +174,11 @@ export async function readSetFile(paths: RepositoryPaths, file: string): Promise
   return parsed === undefined ? undefined : readSet(paths, { ...parsed, file, at: 0 }, [])
 }
 
-/** The names of all manifests, by id. */
-export async function setFiles(paths: RepositoryPaths): Promise<FoundFile[]> {
+/** The names of all manifests, by id. `onStray` hears of files that nobody of ours put there. */
+export async function setFiles(
+  paths: RepositoryPaths,
+  onStray: (file: string) => void = () => {}
+): Promise<FoundFile[]> {
   return naming(paths.sets, async () => {
     const directory = await opendir(paths.sets, { bufferSize: 1024 }).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOENT') throw error
@@ -182,6 +187,7 @@ export async function setFiles(paths: RepositoryPaths): Promise<FoundFile[]> {
     for await (const { name: file } of directory ?? []) {
       const parsed = parseSetFile(file)
       if (parsed !== undefined) found.push({ ...parsed, file })
+      else if (!file.startsWith('.')) onStray(file)
     }
     found.sort((a, b) => a.id - b.id || (a.name < b.name ? -1 : 1))
     return found.map((one, at) => ({ ...one, at }))

@@ -58,7 +58,17 @@ export async function checkSets(
 ): Promise<CheckReport> {
   await using lock = await repository.lock({ shared: true, signal: options.signal })
   void lock
-  const all = await listSets(repository.paths, {}, options)
+  const strays: string[] = []
+  const unread: CheckProblem[] = []
+  const all = await listSets(
+    repository.paths,
+    {},
+    {
+      ...options,
+      onStray: (sentence) => strays.push(sentence),
+      onUnread: ({ id, name }, what) => unread.push({ set: id, name, kind: 'manifest', what })
+    }
+  )
   const chosen = ref === undefined ? all : [await findSet(repository.paths, ref, options)]
   const check = new Check(repository, all, options)
   if (ref !== undefined) for (const set of chosen) requireMembers(set, options.members)
@@ -66,7 +76,9 @@ export async function checkSets(
     options.onSet?.(set)
     await check.set(set)
   }
-  return check.report(chosen.length)
+  const report = check.report(chosen.length)
+  if (ref !== undefined) return report
+  return { ...report, problems: [...unread, ...report.problems], notices: [...strays, ...report.notices] }
 }
 
 function requireMembers(set: SetRecord, members: readonly string[] = []): void {

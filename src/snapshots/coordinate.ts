@@ -9,7 +9,7 @@ import type { HookRunner } from './hooks.ts'
 import type { CaptureContext, Handle, Source } from './source.ts'
 import type { ByteSource } from '../chunking/byte-source.ts'
 
-/** What became of one source. */
+/** What became of one source: a value, or a failure, or neither where the failure of another stopped it. */
 export interface Outcome<T> {
   readonly source: Source
   readonly value: T | undefined
@@ -17,7 +17,7 @@ export interface Outcome<T> {
   readonly warnings: readonly string[]
 }
 
-export interface CoordinateOptions extends ReadOptions {
+export interface CoordinateOptions<T> extends ReadOptions {
   readonly set: { readonly id: number; readonly name: string }
   readonly digest: DigestName
   readonly hooks: HookRunner
@@ -25,6 +25,8 @@ export interface CoordinateOptions extends ReadOptions {
   readonly allowPartial?: boolean | undefined
   /** Milliseconds within which all must be frozen. Default: 60 s. */
   readonly freezeTimeout?: number | undefined
+  /** Told what became of each source where nothing is kept. */
+  readonly onFailure?: ((outcomes: readonly Outcome<T>[]) => void) | undefined
 }
 
 export interface Coordinated<T> {
@@ -51,7 +53,7 @@ const FREEZE = 60_000
 export async function coordinate<T>(
   sources: readonly Source[],
   take: TakeSource<T>,
-  { set, digest, hooks, allowPartial = false, freezeTimeout = FREEZE, signal }: CoordinateOptions
+  { set, digest, hooks, allowPartial = false, freezeTimeout = FREEZE, onFailure, signal }: CoordinateOptions<T>
 ): Promise<Coordinated<T>> {
   const failed = new AbortController()
   const stop = signal === undefined ? failed.signal : AbortSignal.any([failed.signal, signal])
@@ -64,7 +66,8 @@ export async function coordinate<T>(
         try {
           await phase(run)
         } catch (error) {
-          run.fail(error)
+          const isOthers = failed.signal.aborted && error === failed.signal.reason
+          if (!isOthers) run.fail(error)
           if (!allowPartial) failed.abort(error)
         }
       })
@@ -86,10 +89,10 @@ export async function coordinate<T>(
         frozenMs = Date.now() - begun
       }
     }
-    if (!allowPartial) throwFirst(runs)
+    if (!allowPartial) throwFirst(runs, onFailure)
     const slots = new Slots(Math.max(1, availableParallelism()))
     await each((run) => slots.run(() => run.take(take)))
-    if (!allowPartial) throwFirst(runs)
+    if (!allowPartial) throwFirst(runs, onFailure)
   } finally {
     for (const run of runs) await run.release()
   }
@@ -118,7 +121,7 @@ class SourceRun<T> {
     return { source: this.source, value: this.#value, failure: this.#failure, warnings: this.warnings }
   }
 
-  /** The failure that counts is the first, and never that somebody else failed. */
+  /** The failure that counts is the first. */
   fail(error: unknown): void {
     this.#failure ??= error
   }
@@ -184,9 +187,10 @@ class SourceRun<T> {
   }
 }
 
-/** Of several failures the one that came first in time stopped the others, and those only say so. */
-function throwFirst<T>(runs: readonly SourceRun<T>[]): void {
-  const failures = [...new Set(runs.map(({ outcome }) => outcome.failure).filter((error) => error !== undefined))]
-  if (failures.length === 1) throw failures[0]
-  if (failures.length > 1) throw new AggregateError(failures)
+function throwFirst<T>(runs: readonly SourceRun<T>[], onFailure: CoordinateOptions<T>['onFailure']): void {
+  const outcomes = runs.map((run) => run.outcome)
+  const failures = outcomes.map(({ failure }) => failure).filter((error) => error !== undefined)
+  if (failures.length === 0) return
+  onFailure?.(outcomes)
+  throw failures.length === 1 ? failures[0] : new AggregateError(failures)
 }

@@ -42,6 +42,8 @@ export interface CreateOptions extends ReadOptions {
   readonly force?: boolean | undefined
   /** Told of every source that is done, and of how many bytes of it were new. */
   readonly onSource?: ((source: string, newBytes: number) => void) | undefined
+  /** Told what became of each source where one failed and so nothing is kept. */
+  readonly onFailure?: ((sources: readonly SourceResult[]) => void) | undefined
 }
 
 /** A set that is there. */
@@ -60,7 +62,8 @@ export interface CreatedSet {
 
 export interface SourceResult {
   readonly source: string
-  readonly outcome: 'captured' | 'failed'
+  /** A source is stopped where another fails and nothing is to be kept. */
+  readonly outcome: 'captured' | 'failed' | 'stopped'
   readonly reason?: string
   readonly newBytes: number
   readonly warnings: readonly string[]
@@ -121,7 +124,15 @@ export async function createSet(repository: Repository, options: CreateOptions):
       options.onSource?.(source.name, newBytes)
       return { member: memberFrom(source, handle?.dbId, [...chain.entries, entry]), newBytes }
     },
-    { set, digest, hooks, allowPartial, freezeTimeout: options.freezeTimeout, signal }
+    {
+      set,
+      digest,
+      hooks,
+      allowPartial,
+      freezeTimeout: options.freezeTimeout,
+      onFailure: (all) => options.onFailure?.(all.map(sourceResult)),
+      signal
+    }
   )
   if (outcomes.every(({ value }) => value === undefined)) throwAll(outcomes)
 
@@ -236,7 +247,10 @@ function outcomeMember({ source, value, failure, warnings }: Outcome<Captured>):
 
 function sourceResult({ source, value, failure, warnings }: Outcome<Captured>): SourceResult {
   if (value !== undefined) return { source: source.name, outcome: 'captured', newBytes: value.newBytes, warnings }
-  return { source: source.name, outcome: 'failed', reason: sentence(failure), newBytes: 0, warnings }
+  const result = { source: source.name, newBytes: 0, warnings }
+  return failure === undefined
+    ? { ...result, outcome: 'stopped' }
+    : { ...result, outcome: 'failed', reason: sentence(failure) }
 }
 
 /** The newest whole set of the same sources: what this one follows in the chain of custody. */

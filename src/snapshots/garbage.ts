@@ -157,7 +157,7 @@ async function neededIndexes(
         for (const { index } of entriesOf(member)) needed.set(index.name, shownSet(set))
       }
     },
-    { signal, onWarning: (sentence) => unread.push(new BrokenSetError(sentence, UNKNOWN)) }
+    { signal, onUnread: (_, sentence) => unread.push(new BrokenSetError(sentence, UNKNOWN)) }
   )
   if (unread.length > 0 && !ignoreBroken) throw unread[0]!
   return needed

@@ -77,7 +77,11 @@ test('a file that is replaced while it is read is named, so that no mixture is a
   await writeFile(folder.at('other'), Buffer.alloc(24 * MEBIBYTE, 1))
   const change = (): Promise<void> => rename(folder.at('other'), folder.at('tree/file'))
   const error = await t.throwsAsync(packedWhile(folder.at('tree'), change))
-  t.like(error, { code: 'SOURCE_CHANGED', path: folder.at('tree/file'), reason: 'was replaced or removed while it was read' })
+  t.like(error, {
+    code: 'SOURCE_CHANGED',
+    path: folder.at('tree/file'),
+    reason: 'was replaced or removed while it was read'
+  })
 })
 
 test('leaving early lets go of every directory', async (t) => {

@@ -24,7 +24,10 @@ test('each chunk is told where it occurs first', async (t) => {
   const numbers = fc.array(fc.integer({ min: 0, max: 255 }), { maxLength: 400 })
   await fc.assert(
     fc.asyncProperty(numbers, async (row) => {
-      t.deepEqual([...(await firstOccurrences(tableOf(row)))], row.map((number) => row.indexOf(number)))
+      t.deepEqual(
+        [...(await firstOccurrences(tableOf(row)))],
+        row.map((number) => row.indexOf(number))
+      )
     })
   )
 })

@@ -1,8 +1,11 @@
+import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { cp, readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import test, { type ExecutionContext } from 'ava'
-import { cairn, lines, noise, scratch } from './cairn.ts'
+import { cairn, cairnOn, lines, noise, scratch } from './cairn.ts'
+import { FakeTerminal } from './terminal.ts'
 
 const json = async (...argv: string[]) => JSON.parse((await cairn(...argv, '--json')).out) as Record<string, unknown>
 
@@ -131,6 +134,10 @@ test('with the chunks, the recovery file and the key a lost repository is there 
   )
   t.is((await cairn('snapshot', 'check', at('elsewhere'), '--level', 'full')).code, 0)
   t.true((await readdir(directory)).includes('elsewhere'))
+
+  const empty = await cairn('recovery', 'recover', file, at('empty'), '--key-file', at('key'))
+  t.is(empty.code, 0, empty.err)
+  t.regex(empty.err, /set 1 \(first\): chunk [0-9a-f]{64} is not in .*empty\/store/, 'this used to go unsaid')
 })
 
 test('where the recovery file cannot be refreshed the change stands, the exit code is 3, and scripts read that it is stale', async (t) => {
@@ -185,6 +192,13 @@ test('archives go to standard output, which used to make a file called "-"', asy
   await writeFile(at('a'), (await cairn('archive', 'write', '-', at('blob'))).bytes)
   const restored = await cairn('archive', 'restore', at('a'), '-')
   t.deepEqual(Buffer.from(restored.bytes), await readFile(at('blob')))
+  const piped = new FakeTerminal([await readFile(at('blob'))])
+  t.is((await cairnOn(piped, 'archive', 'write', at('piped'), '-')).code, 0, 'it used to look for a file called "-"')
+  t.deepEqual(Buffer.from((await cairn('archive', 'restore', at('piped'), '-')).bytes), await readFile(at('blob')))
+  await promisify(execFile)('mkfifo', [at('fifo')])
+  const fifo = await cairn('archive', 'write', at('of-fifo'), at('fifo'))
+  t.is(fifo.code, 1, 'it used to be archived as nothing')
+  t.true(fifo.err.includes(at('fifo')))
   await writeFile(at('short'), (await readFile(at('a'))).subarray(0, -1))
   const refused = await cairn('archive', 'restore', at('short'), '-')
   t.is(refused.code, 1)

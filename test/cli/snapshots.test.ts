@@ -96,7 +96,10 @@ test('damage that is found is exit code 4, and a damaged set is not restored', a
 test('a set without one of its sources is kept where that is allowed, and the exit code is 3, which used to be 1', async (t) => {
   const { home, repo } = await prepared(t)
   const sources = ['--tree', `home=${home}`, '--stream', 's=false']
-  t.is((await cairn('snapshot', 'create', repo, ...sources)).code, 1)
+  const refused = await cairn('snapshot', 'create', repo, ...sources)
+  t.is(refused.code, 1)
+  t.regex(refused.err, /home: was (captured, and is not kept|stopped)\n/)
+  t.regex(refused.err, /s: failed: s failed at stream/)
   const kept = await cairn('snapshot', 'create', repo, '--allow-partial', '--json', ...sources)
   t.is(kept.code, 3)
   t.like(JSON.parse(kept.out), { manifest: { partial: true } })

@@ -3,6 +3,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
 import { ChunkCorruptError } from '../../src/errors.ts'
+import type { SourceResult } from '../../src/snapshots/create-set.ts'
 import { BrokenSetError, ConflictError, SourceFailedError } from '../../src/snapshots/errors.ts'
 import { PartHasher } from '../../src/snapshots/part-hasher.ts'
 import { splitWords } from '../../src/snapshots/run-command.ts'
@@ -139,7 +140,13 @@ test('B16: one source that fails leaves no set, unless some may fail, and then t
     streamSource('bad', ['sh', '-c', 'echo one >&2; echo two >&2; exit 3']),
     bytesSource('also', lcg(2, 5000))
   ]
-  const error = await t.throwsAsync(repository.sets.create({ sources }), { instanceOf: SourceFailedError })
+  const became: [string, string][] = []
+  const onFailure = (all: readonly SourceResult[]) => {
+    for (const { source, outcome } of all) became.push([source, outcome])
+  }
+  const error = await t.throwsAsync(repository.sets.create({ sources, onFailure }), { instanceOf: SourceFailedError })
+  t.deepEqual([became.length, became[1]], [3, ['bad', 'failed']])
+  t.true([became[0]!, became[2]!].every(([, outcome]) => outcome === 'captured' || outcome === 'stopped'))
   t.regex(error.message, /bad failed at stream: sh ended with exit code 3: one; two/)
   t.deepEqual(await repository.sets.list(), [])
   t.deepEqual(await namesBelow(repository.paths.staging), [])

@@ -109,8 +109,13 @@ test('C3: what cannot be opened is passed over with a warning, what is broken is
   await writeFile(paths.set('8_text.json'), 'not JSON')
   await writeFile(paths.set('9_other.json'), '{"format":"snapset/1"}\n')
   await writeFile(paths.set('notes.txt'), 'ignored')
-  const warnings: string[] = []
-  const sets = await listSets(paths, {}, { onWarning: (warning) => warnings.push(warning) })
+  const strays: string[] = []
+  const unread: [number, string][] = []
+  const sets = await listSets(
+    paths,
+    {},
+    { onStray: (sentence) => strays.push(sentence), onUnread: ({ id }, sentence) => unread.push([id, sentence]) }
+  )
   t.deepEqual(
     sets.map(({ id, broken }) => [id, broken !== undefined]),
     [
@@ -120,8 +125,19 @@ test('C3: what cannot be opened is passed over with a warning, what is broken is
       [9, true]
     ]
   )
-  t.is(warnings.length, 1)
-  t.regex(warnings[0]!, /7_directory\.json/)
+  t.deepEqual(strays, [`${paths.set('notes.txt')} is no set and is passed over`])
+  t.deepEqual(
+    unread.map(([id]) => id),
+    [7]
+  )
+  t.regex(unread[0]![1], /7_directory\.json is passed over/)
+  const report = await repository.sets.check()
+  t.deepEqual(
+    report.problems.map(({ set, kind }) => [set, kind]),
+    [7, 8, 9].map((id) => [id, 'manifest']),
+    'a set that cannot be read used to be left out of a check'
+  )
+  t.deepEqual(report.notices, strays)
   t.regex(sets[2]!.broken!, /not JSON/)
 })
 

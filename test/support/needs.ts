@@ -37,7 +37,8 @@ export function skippingWhen(test: TestFn | SerialFn, reasons: readonly string[]
 export function withoutMounts(): string[] {
   const reasons: string[] = []
   if (!exists('/dev/fuse')) reasons.push('needs /dev/fuse')
-  if (process.getuid?.() !== 0 && findCommand('fusermount3') === undefined) reasons.push('needs root or the command fusermount3')
+  if (process.getuid?.() !== 0 && findCommand('fusermount3') === undefined)
+    reasons.push('needs root or the command fusermount3')
   return reasons
 }
 

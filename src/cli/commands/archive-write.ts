@@ -1,7 +1,9 @@
 import { stat } from 'node:fs/promises'
+import { spooledInput } from '../../archive/spooled-input.ts'
+import { streamSource } from '../../chunking/byte-source.ts'
 import { OptionError } from '../../errors.ts'
-import { naming } from '../../snapshots/atomic-files.ts'
-import { fileBytes, Snapshot, writeArchive } from '../../snapshots/archive/single.ts'
+import { FileReader } from '../../reader/file-reader.ts'
+import { Snapshot, writeArchive } from '../../snapshots/archive/single.ts'
 import { command, UsageError } from '../command.ts'
 import { toJson } from '../json.ts'
 import { count, repeated, single, text } from '../options.ts'
@@ -14,7 +16,7 @@ export default command({
   usage: '<file> <state>',
   summary: 'archive one file with what checks it',
   details: `A gzip tar file of meta.json, state.bin and SHA256SUMS. It is there only once it has been read again to its end. FILE - is
-standard output.`,
+standard output, STATE - is standard input.`,
   example: ['cairn archive write state.snap /var/lib/app/state.db'],
   options: {
     id: single('--id <id>', 'what the archive says it is of (default: something unique)', text),
@@ -39,14 +41,19 @@ standard output.`,
     }
     const sealer = await sealerFor(values, 'both')
     const options = { meta: { ...meta, ...own }, sealer, signal }
+    if (file === '-' && json) {
+      throw new UsageError('standard output has room for the archive or for --json, not for both')
+    }
+    await using bytes =
+      state === '-'
+        ? await spooledInput(streamSource(terminal.input, { name: 'standard input', signal }), { signal })
+        : await FileReader.open(state)
     if (file === '-') {
-      if (json) throw new UsageError('standard output has room for the archive or for --json, not for both')
-      const { size } = await naming(state, () => stat(state))
-      await using made = await Snapshot.create(fileBytes(state, size), size, options)
+      await using made = await Snapshot.create(bytes.stream({ signal }), bytes.size, options)
       for await (const piece of made.stream()) await terminal.out(piece)
       return
     }
-    const written = await writeArchive(file, state, options)
+    const written = await writeArchive(file, bytes, options)
     const { size } = await stat(file)
     if (json) await terminal.out(`${toJson({ file, bytes: size, ...written })}\n`)
     else await terminal.out(`${file} ${formatSize(size)}, seal ${written.seal}\n`)

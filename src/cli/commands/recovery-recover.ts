@@ -12,7 +12,8 @@ export default command({
   usage: '<file> <repo>',
   summary: 'make the catalogue of a repository again, next to its chunks',
   details: `REPO is the directory of the repository, or an empty one with --store. What is there already stays as it is, so that
-this may be done again. A set that cannot be recovered does not keep the others; the exit code is 1 then.`,
+this may be done again. A set that cannot be recovered does not keep the others; the exit code is 1 then. A set whose first
+chunks are not in the store is recovered and said.`,
   example: ['cairn recovery recover recovery.snapmulti /backup/repo --key-file backup.key'],
   options: {
     ...keyOptions,
@@ -25,9 +26,9 @@ this may be done again. A set that cannot be recovered does not keep the others;
     const [file, directory] = args
     const { store, strict, keyFile, json } = values
     const result = await recover(file, directory, { keys: keyFrom(values), keyFile, store, strict, signal })
-    const { repoId, generation, records, counts } = result
+    const { repoId, generation, records, counts, warnings } = result
     if (json) {
-      await terminal.out(`${toJson({ repo_id: repoId, generation: Number(generation), counts, records })}\n`)
+      await terminal.out(`${toJson({ repo_id: repoId, generation: Number(generation), counts, records, warnings })}\n`)
     } else {
       const sets = records.filter(({ id }) => id !== undefined)
       await printLines(
@@ -37,6 +38,7 @@ this may be done again. A set that cannot be recovered does not keep the others;
         )
       )
     }
+    for (const warning of warnings) notice(invocation, warning)
     for (const { type, outcome } of records) {
       if (outcome === 'skipped-unknown') notice(invocation, `a record of type ${type} is unknown and was passed over`)
     }

@@ -1,6 +1,6 @@
 import { OptionError } from '../../errors.ts'
 import { native } from '../../native/binding.ts'
-import { requireFreeName } from '../../snapshots/create-set.ts'
+import { requireFreeName, type SourceResult } from '../../snapshots/create-set.ts'
 import { blobSource, streamSource, treeSource, type SourceOptions } from '../../snapshots/sources.ts'
 import { splitWords } from '../../snapshots/run-command.ts'
 import type { Source } from '../../snapshots/source.ts'
@@ -76,6 +76,9 @@ something about it is worth a look.`,
       force: values.force,
       expiresIn: expires,
       labels: assignments(label, '--label'),
+      onFailure: (all) => {
+        if (all.length > 1) for (const one of all) notice(invocation, `${one.source}: ${becameOf(one)}`)
+      },
       signal
     })
     const failed = made.sources.filter(({ outcome }) => outcome === 'failed')
@@ -95,6 +98,11 @@ something about it is worth a look.`,
     return failed.length + made.warnings.length > 0 ? WARNED : 0
   }
 })
+
+function becameOf({ outcome, reason }: SourceResult): string {
+  if (outcome === 'captured') return 'was captured, and is not kept'
+  return outcome === 'stopped' ? 'was stopped' : `failed: ${reason}`
+}
 
 type Values = {
   readonly [K in 'tree' | 'blob' | 'stream' | 'kv' | 'exclude' | 'flush' | 'freeze' | 'thaw']: readonly (readonly [

@@ -20,8 +20,9 @@ export default command({
   async run(invocation) {
     const { args, values, terminal, signal } = invocation
     await using repository = await openedRepository(invocation, args[0])
-    const onWarning = (warning: string) => notice(invocation, warning)
-    const sets = await repository.sets.list({ source: values.source }, { signal, onWarning })
+    const onStray = (sentence: string) => notice(invocation, sentence)
+    const onUnread = (_: unknown, sentence: string) => onStray(sentence)
+    const sets = await repository.sets.list({ source: values.source }, { signal, onStray, onUnread })
     if (values.json) await terminal.out(`${toJson(sets.map(setJson))}\n`)
     else await printLines(terminal, sets.map(line))
   }

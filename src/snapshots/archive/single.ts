@@ -1,9 +1,10 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { open, stat, unlink } from 'node:fs/promises'
+import { open, unlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ReadOptions } from '../../read-options.ts'
+import { FileReader } from '../../reader/file-reader.ts'
 import * as v from '../../schema.ts'
 import { naming } from '../atomic-files.ts'
 import { canonicalJson } from '../canonical-json.ts'
@@ -65,17 +66,17 @@ export async function* archiveOf(
   yield* gzip(writeContainer(members, { mtime, sealer, signal }))
 }
 
-/** Writes an archive of the file `state` to `path`. It is there only once it has been read again to its end. */
+/** Writes an archive of a regular file to `path`. It is there only once it has been read again to its end. */
 export async function writeArchive(
   path: string,
-  state: string,
+  state: string | FileReader,
   options: WriteArchiveOptions = {}
 ): Promise<ReadArchive> {
   const { sealer, signal } = options
-  const { size } = await naming(state, () => stat(state))
+  await using own = typeof state === 'string' ? await FileReader.open(state) : undefined
+  const reader = own ?? (state as FileReader)
   await using file = await NewFile.create(path)
-  const content = { [Symbol.asyncIterator]: () => fileBytes(state, size) }
-  await file.writeAll(archiveOf(content, size, options), { signal })
+  await file.writeAll(archiveOf(reader.stream({ signal }), reader.size, options), { signal })
   await file.sync()
   const result = await verifyArchive(createReadStream(file.temporary), { sealer, signal, what: path })
   await file.publish()

@@ -1,8 +1,10 @@
+import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { FormatError } from '../../errors.ts'
+import { chunkIdFromBytes } from '../../formats/chunk-id.ts'
 import { decodeIndex } from '../../formats/index-file.ts'
 import type { ReadOptions } from '../../read-options.ts'
-import { atomicReplace, publishExclusive } from '../atomic-files.ts'
+import { atomicReplace, naming, publishExclusive } from '../atomic-files.ts'
 import { encodeJson, sha256 } from '../canonical-json.ts'
 import { publishIndex } from '../capture-entry.ts'
 import { findSet, lastId, setFiles } from '../catalogue.ts'
@@ -45,6 +47,8 @@ export interface Recovered {
   readonly generation: bigint
   readonly records: readonly RecoveredRecord[]
   readonly counts: Readonly<Record<RecoveredRecord['outcome'], number>>
+  /** Sets whose chunks are not where they should be: the first chunk of every index is looked for. */
+  readonly warnings: readonly string[]
 }
 
 /** What a recovery file holds, looked at closely: every record decoded. */
@@ -81,9 +85,10 @@ export async function recover(path: string, directory: string, options: RecoverO
   await using lease = await repository.lease('recover')
   void [lock, lease]
   const records: RecoveredRecord[] = []
+  const warnings: string[] = []
   for (const record of multi.records) {
     signal?.throwIfAborted()
-    const result = await restoreRecord(repository, record, path, restoredConfig, { signal })
+    const result = await restoreRecord(repository, record, path, restoredConfig, warnings, { signal })
     if (strict && result.outcome === 'error') throw new DamagedError(path, result.reason!)
     records.push(result)
   }
@@ -97,7 +102,8 @@ export async function recover(path: string, directory: string, options: RecoverO
       exists: count('exists'),
       'skipped-unknown': count('skipped-unknown'),
       error: count('error')
-    }
+    },
+    warnings
   }
 }
 
@@ -133,6 +139,7 @@ async function restoreRecord(
   record: RecoveryRecord,
   path: string,
   restoredConfig: boolean,
+  warnings: string[],
   options: ReadOptions
 ): Promise<RecoveredRecord> {
   const { type } = record
@@ -141,7 +148,9 @@ async function restoreRecord(
     if (type === RECORD_TYPES.repository) return { type, outcome: restoredConfig ? 'restored' : 'exists' }
     if (type === RECORD_TYPES.set) {
       const kept = await decodeSetRecord(record, path)
-      return { type, id: kept.id, name: kept.name, outcome: await restoreSet(repository, kept, options) }
+      const outcome = await restoreSet(repository, kept, options)
+      warnings.push(...(await lostChunks(repository, kept, options)))
+      return { type, id: kept.id, name: kept.name, outcome }
     }
     if (decodeInline(record)?.name === SEQUENCE) return { type, outcome: await restoreSequence(repository, record) }
     return { type, outcome: 'skipped-unknown' }
@@ -178,6 +187,23 @@ async function restoreIndexes(repository: Repository, { id, manifest, indexes }:
     decodeIndex(bytes, what)
     await publishIndex(repository, index.name, bytes)
   }
+}
+
+/** Says so where a store lacks what a set begins with: it is another store, or it lost what it had. */
+async function lostChunks(repository: Repository, { id, name, manifest }: KeptSet, options: ReadOptions) {
+  const store = await repository.store()
+  const warnings: string[] = []
+  for (const { index } of manifest.members.flatMap(entriesOf)) {
+    const path = repository.paths.index(index.name)
+    const table = decodeIndex(await naming(path, () => readFile(path)), path)
+    if (table.count === 0) continue
+    const first = chunkIdFromBytes(table.idAt(0))
+    if (await store.has(first, options)) continue
+    warnings.push(
+      `set ${id} (${name}): chunk ${first} is not in ${store.name}; "snapshot check" tells what else is gone`
+    )
+  }
+  return warnings
 }
 
 /** Ids that were given once are not given again. */

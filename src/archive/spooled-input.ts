@@ -11,11 +11,11 @@ import { writeFully } from './copy-rows.ts'
 const PIECE = 1024 * 1024
 
 /**
- * An archive that arrives in order, such as on standard input, as one that can be read anywhere: its bytes are kept in
- * TMPDIR, in a file that has no name any more, so that nothing is left behind however this ends.
+ * What arrives in order, such as on standard input, as a file that can be read anywhere and whose size is known: its bytes
+ * are kept in TMPDIR, in a file that has no name any more, so that nothing is left behind however this ends.
  */
-export async function spooledArchive(source: ByteSource, { signal }: ReadOptions = {}): Promise<FileReader> {
-  const path = join(tmpdir(), `.#archive${randomBytes(8).toString('hex')}`)
+export async function spooledInput(source: ByteSource, { signal }: ReadOptions = {}): Promise<FileReader> {
+  const path = join(tmpdir(), `.#spooled${randomBytes(8).toString('hex')}`)
   const handle = await attempt(path, open(path, 'wx+', 0o600))
   try {
     await attempt(path, unlink(path))
