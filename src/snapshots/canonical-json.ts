@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 
 /** Sorted keys, whole and exact numbers (larger ones are decimal strings), no space that could be left out; what is undefined is left out. The same value is always the same text. */
 export function canonicalJson(value: unknown): string {
@@ -22,5 +22,5 @@ export function encodeJson(value: unknown): Uint8Array {
 
 /** 64 hex digits. */
 export function sha256(bytes: Uint8Array | string): string {
-  return createHash('sha256').update(bytes).digest('hex')
+  return hash('sha256', bytes, 'hex')
 }

@@ -93,7 +93,7 @@ export async function listSets(
     (set) => {
       if (id !== undefined && set.id !== id) return
       if (name !== undefined && set.name !== name) return
-      if (source !== undefined && !set.manifest?.members.some((member) => member.source === source)) return
+      if (source !== undefined && !hasMember(set, source)) return
       found.push(set)
     },
     options
@@ -152,6 +152,11 @@ export async function lastId(paths: RepositoryPaths): Promise<number> {
   const names = await setFiles(paths)
   const remembered = await naming(paths.sequence, () => readFile(paths.sequence, 'utf8').catch(ignoreAbsent))
   return Math.max(0, parseSetId((remembered ?? '').trim()) ?? 0, ...names.map(({ id }) => id))
+}
+
+/** Whether the set has a member of this source; a broken one has none. */
+export function hasMember({ manifest }: SetRecord, source: string): boolean {
+  return manifest?.members.some((member) => member.source === source) === true
 }
 
 /** How messages name a set. */

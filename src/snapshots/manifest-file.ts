@@ -7,6 +7,8 @@ import { type Manifest, ManifestSchema } from './manifest.ts'
 /** The longest manifest that is read. */
 export const MOST_MANIFEST_BYTES = 16 * 1024 * 1024
 
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
 /** The bytes of a manifest, its invariants checked. Throws BrokenSetError. */
 export function encodeManifest(manifest: Manifest): Uint8Array {
   checkManifest(manifest)
@@ -19,7 +21,7 @@ export function decodeManifest(bytes: Uint8Array, what: string): Manifest {
     throw new BrokenSetError(what, `it is longer than ${MOST_MANIFEST_BYTES} bytes`)
   let value: unknown
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+    value = JSON.parse(utf8.decode(bytes))
   } catch (error) {
     throw new BrokenSetError(what, 'it is not JSON', { cause: error })
   }
@@ -55,7 +57,7 @@ const INDEX_NAME = /^[0-9a-f]{64}\.cai[bd]x$/
 export function indexesNamedIn(bytes: Uint8Array): string[] | undefined {
   const found = new Set<string>()
   try {
-    JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes), (_, value: unknown) => {
+    JSON.parse(utf8.decode(bytes), (_, value: unknown) => {
       if (typeof value === 'string' && INDEX_NAME.test(value)) found.add(value)
     })
   } catch {

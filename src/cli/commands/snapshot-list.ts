@@ -1,4 +1,4 @@
-import type { SetRecord } from '../../snapshots/catalogue.ts'
+import { hasMember, type SetRecord } from '../../snapshots/catalogue.ts'
 import { entriesOf } from '../../snapshots/manifest.ts'
 import { command } from '../command.ts'
 import { toJson } from '../json.ts'
@@ -22,9 +22,15 @@ export default command({
     await using repository = await openedRepository(invocation, args[0])
     const onStray = (sentence: string) => notice(invocation, sentence)
     const onUnread = (_: unknown, sentence: string) => onStray(sentence)
-    const sets = await repository.sets.list({ source: values.source }, { signal, onStray, onUnread })
-    if (values.json) await terminal.out(`${toJson(sets.map(setJson))}\n`)
-    else await printLines(terminal, sets.map(line))
+    const { source, json } = values
+    // Only what is shown of a set is kept: of ten thousand, their manifests cost more than reading them.
+    const shown: string[] = []
+    const visit = (set: SetRecord) => {
+      if (source === undefined || hasMember(set, source)) shown.push(json ? toJson(setJson(set)) : line(set))
+    }
+    await repository.sets.iter(visit, { signal, onStray, onUnread })
+    if (json) await terminal.out(`[${shown.join(',')}]\n`)
+    else await printLines(terminal, shown)
   }
 })
 
