@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
@@ -12,6 +12,7 @@ import type { PrunableStore } from '../../src/stores/store.ts'
 import { chunkIdOf, lcg } from '../support/chunks.ts'
 import { skippingWhen } from '../support/needs.ts'
 import { about, behavesLikeAPrunableStore, read, storedFor } from '../stores/contract.ts'
+import { cairn } from '../cli/cairn.ts'
 import { freePort } from './servers/running.ts'
 import { S3_ACCESS_KEY, S3_REGION, S3_SECRET_KEY, type S3Server, startS3, withoutS3 } from './servers/s3.ts'
 
@@ -97,4 +98,16 @@ declare('chunks in the old flat layout are moved to where they are looked for no
   t.true(await bucket.has('notes'))
   t.false(await bucket.has(id))
   t.true(await bucket.has(chunkPath(id)))
+
+  const other = lcg(2, 5000)
+  await bucket.write(chunkIdOf(other), await storedFor(store, other), 'application/zstd')
+  const config = join(root, 'config.json')
+  const keys = { 'access-key': S3_ACCESS_KEY, 'secret-key': S3_SECRET_KEY, 'aws-region': S3_REGION }
+  const { origin } = new URL(server.url.replace(/^s3\+/, ''))
+  await writeFile(config, JSON.stringify({ 's3-credentials': { [origin]: keys } }))
+  const done = await cairn('upgrade', '-s', location, '--config', config)
+  t.is(done.code, 0, done.err)
+  t.regex(done.err, /1 chunks? moved/)
+  t.deepEqual(await read(store, chunkIdOf(other)), other)
+  t.is((await cairn('upgrade', '-s', root)).code, 2, 'a directory is no S3 store')
 })
