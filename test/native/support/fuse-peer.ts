@@ -39,6 +39,8 @@ export const OP = {
   lseek: 46
 } as const
 
+/** Milliseconds after which a reply does not come any more: far longer than a busy machine takes. */
+const LONGEST = 60_000
 const NEVER = new Int32Array(new SharedArrayBuffer(4))
 
 export interface Reply {
@@ -78,20 +80,22 @@ export class FusePeer {
 
   /** The next reply; only for what is answered without JavaScript, for this waits with the whole thread. */
   receive(): Reply {
-    for (;;) {
+    for (const end = Date.now() + LONGEST; Date.now() < end;) {
       const reply = this.#poll()
       if (reply !== undefined) return reply
       Atomics.wait(NEVER, 0, 0, 1)
     }
+    throw new Error('nobody replied')
   }
 
   /** The next reply, whoever answers. */
   async hear(): Promise<Reply> {
-    for (;;) {
+    for (const end = Date.now() + LONGEST; Date.now() < end;) {
       const reply = this.#poll()
       if (reply !== undefined) return reply
       await turn()
     }
+    throw new Error('nobody replied')
   }
 
   #poll(): Reply | undefined {
