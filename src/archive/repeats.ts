@@ -8,8 +8,9 @@ const ID_WORDS = 8
 const ROWS_AT_ONCE = 8192
 
 /**
- * For each chunk of the index, the first one that has the same id: itself, unless it is a repetition. Costs at most 12
- * bytes of memory a row while it is worked out, and four afterwards.
+ * For each chunk of the index, the first one that has the same id and size: itself, unless it is a repetition. A chunk
+ * that a damaged index gives another size is none, so that whoever fetches it finds out. Costs at most 12 bytes of memory
+ * a row while it is worked out, and four afterwards.
  */
 export async function firstOccurrences(table: IndexTable, { signal }: ReadOptions = {}): Promise<Uint32Array> {
   const words = idWords(table)
@@ -31,7 +32,7 @@ export async function firstOccurrences(table: IndexTable, { signal }: ReadOption
         first[row] = row
         break
       }
-      if (sameId(words, row, taken - 1)) {
+      if (sameId(words, row, taken - 1) && table.sizeAt(row) === table.sizeAt(taken - 1)) {
         first[row] = taken - 1
         break
       }
