@@ -41,31 +41,32 @@ async function learn(known: Map<number, string | undefined>, ids: Iterable<numbe
   )
 }
 
-/** Ids of users and groups as this system has them, each asked for once. */
+type Known = Map<string, Promise<number | undefined> | number | undefined>
+
+/** Ids of users and groups as this system has them, each asked for once. `onUnknown` hears once of each that it has not. */
 export class OwnerIds {
-  readonly #users = new Map<string, Promise<number | undefined> | number | undefined>()
-  readonly #groups = new Map<string, Promise<number | undefined> | number | undefined>()
+  readonly #users: Known = new Map()
+  readonly #groups: Known = new Map()
+
+  constructor(readonly onUnknown: (kind: 'user' | 'group', name: string) => void) {}
 
   /** The id at once where it is known already, else a promise; undefined where the system has no such name. */
   user(name: string): Promise<number | undefined> | number | undefined {
-    return lookup(this.#users, name, false)
+    return this.#lookup(this.#users, name, 'user')
   }
 
   group(name: string): Promise<number | undefined> | number | undefined {
-    return lookup(this.#groups, name, true)
+    return this.#lookup(this.#groups, name, 'group')
   }
-}
 
-function lookup(
-  known: Map<string, Promise<number | undefined> | number | undefined>,
-  name: string,
-  group: boolean
-): Promise<number | undefined> | number | undefined {
-  if (known.has(name)) return known.get(name)
-  const asked = nativeFiles.lookupOwner(group, name).then((id) => {
-    known.set(name, id)
-    return id
-  })
-  known.set(name, asked)
-  return asked
+  #lookup(known: Known, name: string, kind: 'user' | 'group'): Promise<number | undefined> | number | undefined {
+    if (known.has(name)) return known.get(name)
+    const asked = nativeFiles.lookupOwner(kind === 'group', name).then((id) => {
+      known.set(name, id)
+      if (id === undefined) this.onUnknown(kind, name)
+      return id
+    })
+    known.set(name, asked)
+    return asked
+  }
 }

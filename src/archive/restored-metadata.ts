@@ -1,10 +1,12 @@
 import type { CatarEntry, Xattr } from '../catar/entry.ts'
+import { TargetRefusedError } from '../errors.ts'
 import { ACCESS_ACL, DEFAULT_ACL, encodeAccessAcl, encodeDefaultAcl } from '../formats/acl-xattr.ts'
 import { FEATURES } from '../formats/feature-flags.ts'
 import { SET, type RestoredMetadata } from '../native/restore-program.ts'
 import { attributesFromFlags, fatFromFlags } from './attribute-flags.ts'
 import { OwnerIds } from './owners.ts'
 
+const NOBODY = 'is unknown here, and the archive keeps no number instead; restore without owners'
 const NUMERIC_IDS = FEATURES['16bit-uids'] | FEATURES['32bit-uids']
 const TIMES = FEATURES['nsec-time'] | FEATURES['usec-time'] | FEATURES['sec-time'] | FEATURES['2sec-time']
 const MODES = FEATURES.permissions | FEATURES.acl
@@ -30,6 +32,8 @@ export interface MetadataOptions {
   /** Whether what only root can set is set. */
   readonly privileged: boolean
   readonly umask: number
+  /** Told once of each user and group that the archive names and this system does not know. */
+  readonly onUnknownOwner: (kind: 'user' | 'group', name: string) => void
 }
 
 /**
@@ -37,7 +41,7 @@ export interface MetadataOptions {
  * only what this process may set. Names of owners win over numbers where the system knows them.
  */
 export class MetadataToRestore {
-  readonly #owners = new OwnerIds()
+  readonly #owners: OwnerIds
   readonly #names: boolean
   readonly #exactModes: boolean
   // desync keeps these three as plain extended attributes.
@@ -52,8 +56,13 @@ export class MetadataToRestore {
   readonly #ofAllButLinks: number
   readonly #ofFilesAndDirectories: number
 
-  constructor({ features, sameOwner, samePermissions, privileged, umask }: MetadataOptions) {
+  constructor({ features, sameOwner, samePermissions, privileged, umask, onUnknownOwner }: MetadataOptions) {
     const has = (bits: bigint): boolean => (features & bits) !== 0n
+    this.#owners = new OwnerIds((kind, name) => {
+      // Without a number there is nobody to give it to, and root would get it.
+      if (!has(NUMERIC_IDS)) throw new TargetRefusedError(`${kind} ${name}`, NOBODY)
+      onUnknownOwner(kind, name)
+    })
     this.#names = sameOwner && has(FEATURES['user-names'])
     this.#exactModes = samePermissions && has(MODES)
     this.#acls = samePermissions && has(FEATURES.acl | FEATURES.xattrs)

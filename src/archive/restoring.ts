@@ -202,7 +202,7 @@ export class Restoring {
     if (syscall === 'rename' && (code === 'EISDIR' || code === 'ENOTEMPTY' || code === 'EEXIST')) {
       return new TargetRefusedError(path, 'a directory is in the way', { cause: error })
     }
-    if (syscall === 'mknod' && code === 'EPERM') {
+    if (syscall === 'mknod' && code === 'EPERM' && process.geteuid?.() !== 0) {
       return new TargetRefusedError(path, 'only root can make device nodes', { cause: error })
     }
     return new FileError(path, code, { what: UNSET[syscall], cause: error })

@@ -20,6 +20,8 @@ export interface UnpackOptions extends ReadOptions, ProgressOptions {
   samePermissions?: boolean | undefined
   /** Restore only metadata of these feature flags. Default: everything that the archive has. */
   features?: bigint | undefined
+  /** Told once of each user and group that this system does not know, and whose number is used instead. */
+  onUnknownOwner?: ((kind: 'user' | 'group', name: string) => void) | undefined
 }
 
 /**
@@ -84,7 +86,7 @@ async function restoreBelow(target: string, work: (restoring: Restoring) => Prom
 function metadataOf(
   archive: bigint,
   { umask }: Restoring,
-  { sameOwner, samePermissions = true, features: wanted = ~0n }: UnpackOptions
+  { sameOwner, samePermissions = true, features: wanted = ~0n, onUnknownOwner = () => {} }: UnpackOptions
 ): MetadataToRestore {
   const privileged = process.geteuid?.() === 0
   return new MetadataToRestore({
@@ -92,6 +94,7 @@ function metadataOf(
     sameOwner: sameOwner ?? privileged,
     samePermissions,
     privileged,
-    umask
+    umask,
+    onUnknownOwner
   })
 }

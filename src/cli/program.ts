@@ -25,10 +25,16 @@ Sizes are bytes, or have a suffix K M G T (powers of 1024); durations are writte
 Exit code: 0 done, 1 failed, 2 misused, 130 interrupted.`
 
 /** What the help says of commands that share their first word. */
-const GROUPS: Record<string, string> = {
-  snapshot: 'named sets of backups in a repository: make, check, restore, export them …',
-  archive: 'one state as a single file, written, verified, shown and restored',
-  recovery: "a repository's recovery file: look at it, or make the repository again"
+const GROUPS: Record<string, { readonly summary: string; readonly example: string }> = {
+  snapshot: {
+    summary: 'named sets of backups in a repository: make, check, restore, export them …',
+    example: 'create'
+  },
+  archive: { summary: 'one state as a single file, written, verified, shown and restored', example: 'write' },
+  recovery: {
+    summary: "a repository's recovery file: look at it, or make the repository again",
+    example: 'recover'
+  }
 }
 
 /**
@@ -67,7 +73,7 @@ export function parseCommandLine(
     })
   }
   try {
-    program.parse(withValuesResolved(argv, commands), { from: 'user' })
+    program.parse(withValuesResolved(helpSpelledOut(argv), commands), { from: 'user' })
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
     if (error.exitCode === 0) return { kind: 'show', text: output, code: 0 }
@@ -76,6 +82,12 @@ export function parseCommandLine(
   }
   if (chosen === undefined) throw new UsageError('no command was given; "cairn help" lists them')
   return chosen
+}
+
+/** `help snapshot create` as `snapshot create --help`: the parser's own command knows single words. */
+function helpSpelledOut(argv: readonly string[]): readonly string[] {
+  const [verb, ...words] = argv
+  return verb === 'help' && words.length > 1 && Object.hasOwn(GROUPS, words[0]!) ? [...words, '--help'] : argv
 }
 
 function addCommand(
@@ -122,7 +134,10 @@ function pathsOf(command: Program): string[] {
 
 /** `snapshot` in `snapshot create`. */
 function groupOf(parent: Program, name: string): Program {
-  return parent.commands.find((group) => group.name() === name) ?? parent.command(name).summary(GROUPS[name]!)
+  const group = parent.commands.find((one) => one.name() === name)
+  if (group !== undefined) return group
+  const example = `\nExample:\n  cairn help ${name} ${GROUPS[name]!.example}`
+  return parent.command(name).summary(GROUPS[name]!.summary).addHelpText('after', example)
 }
 
 /** Adds the options; the result reads their values once the line has been parsed. */

@@ -135,12 +135,21 @@ asRoot('the name of an owner wins over the number, where the system knows it', a
     { name: 'known', file: '', uid: 4242, user: 'daemon' },
     { name: 'unknown', file: '', uid: 4242, user: 'nobody-has-this-name' }
   ]
-  await unpack(children, folder.at('target'))
+  const unknown: string[] = []
+  const onUnknownOwner = (kind: string, name: string) => unknown.push(`${kind} ${name}`)
+  await unpack(children, folder.at('target'), { onUnknownOwner })
+  t.deepEqual(unknown, ['user nobody-has-this-name'], 'said, once')
   t.is((await lstat(folder.at('target/known'))).uid, Number(await command('id', '-u', 'daemon')))
   t.is((await lstat(folder.at('target/unknown'))).uid, 4242)
 
   await unpack(children, folder.at('own'), { sameOwner: false })
   t.is((await lstat(folder.at('own/known'))).uid, 0)
+
+  // Where the archive has names only, it used to become root's.
+  const nameOnly: Made[] = [{ name: 'unknown', file: '', user: 'nobody-has-this-name' }]
+  const archive = buildArchive(nameOnly, selectFeatures({ with: ['user-names', 'permissions', 'nsec-time'] }))
+  const error = await t.throwsAsync(unpackArchive(streamOf(archive), folder.at('names')))
+  t.like(error, { code: 'TARGET_REFUSED', path: 'user nobody-has-this-name' })
 })
 
 test('metadata that is not wanted is not restored', async (t) => {

@@ -3,6 +3,8 @@ import { openBackup } from '../../archive/open-backup.ts'
 import { unpackArchive } from '../../archive/unpack.ts'
 import { OptionError } from '../../errors.ts'
 import { command, type Invocation, UsageError } from '../command.ts'
+import { printable } from '../message.ts'
+import { notice } from '../notices.ts'
 import { backupOptions, kindOf, openTree } from '../opening.ts'
 import { flag, type ValuesOf } from '../options.ts'
 import { withProgress } from '../progress.ts'
@@ -83,6 +85,8 @@ async function tree(invocation: Extracting): Promise<void> {
       paths: paths.length === 0 ? undefined : paths,
       sameOwner: values.sameOwner ? undefined : false,
       samePermissions: values.samePermissions,
+      onUnknownOwner: (kind, name) =>
+        notice(invocation, `there is no ${kind} ${printable(name)} here; the number in the archive is used instead`),
       signal,
       onProgress
     })
