@@ -1,4 +1,4 @@
-import { rename, stat, unlink, utimes, open } from 'node:fs/promises'
+import { open, readFile, rename, unlink, utimes } from 'node:fs/promises'
 import type { ByteSource } from '../chunking/byte-source.ts'
 import { indexSource } from '../chunking/index-source.ts'
 import { storageFor } from '../archive/storage-for.ts'
@@ -8,7 +8,7 @@ import { encodeIndex } from '../formats/index-file.ts'
 import type { IndexTable } from '../formats/index-table.ts'
 import type { ProgressOptions, ReadOptions } from '../read-options.ts'
 import { syncDirectory } from '../sync-directory.ts'
-import { ignoreAbsent, naming, temporaryBeside } from './atomic-files.ts'
+import { naming, temporaryBeside } from './atomic-files.ts'
 import { sha256 } from './canonical-json.ts'
 import type { Entry, Part } from './manifest.ts'
 import { type KnownPart, PartHasher } from './part-hasher.ts'
@@ -93,12 +93,13 @@ export function entryOf(
   }
 }
 
-/** Puts an index under the name of its own hash. One that is there is as good, and counts as written now. */
+/** Puts an index under the name of its own hash. One that is there is as good where it is sound, and counts as written now. */
 export async function publishIndex(repository: Repository, name: string, bytes: Uint8Array): Promise<void> {
   const path = repository.paths.index(name)
   await naming(path, async () => {
-    const found = await stat(path).catch(ignoreAbsent)
-    if (found !== undefined && found.size === bytes.length) {
+    // Sets are about to name it, so its length says too little. What cannot be read is replaced like what is damaged.
+    const found = await readFile(path).catch(() => undefined)
+    if (found?.equals(bytes) === true) {
       const now = new Date()
       return utimes(path, now, now)
     }

@@ -86,9 +86,11 @@ export class DuplicateImportError extends SnapError {
   readonly code = 'DUPLICATE_IMPORT'
   constructor(
     readonly setId: number,
-    readonly members: readonly string[]
+    readonly members: readonly string[],
+    /** Whether that set lacked an index or chunks, and has them again. */
+    readonly mended = false
   ) {
-    super(`this is set ${setId} already (${members.join(', ')})`)
+    super(`this is set ${setId} already (${members.join(', ')})${mended ? ', which has again what it had lost' : ''}`)
   }
 }
 

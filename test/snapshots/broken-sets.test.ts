@@ -2,9 +2,9 @@ import { readdir, readFile, rename, truncate, writeFile } from 'node:fs/promises
 import { join } from 'node:path'
 import test from 'ava'
 import { collectGarbage } from '../../src/snapshots/garbage.ts'
-import { blobSource, streamSource } from '../../src/snapshots/sources.ts'
+import { blobSource, streamSource, treeSource } from '../../src/snapshots/sources.ts'
 import { lcg } from '../support/generated.ts'
-import { chunkFiles, freshRepository } from './support/fresh.ts'
+import { chunkFiles, flipByte, freshRepository, writeTree } from './support/fresh.ts'
 
 const HOUR = 60 * 60 * 1000
 const DAY = 24 * HOUR
@@ -50,4 +50,16 @@ test('a check of one member looks at the sets that have it', async (t) => {
   t.like(await repository.sets.check(undefined, { members: ['a'] }), { sets: 2, members: 1, problems: [] })
   await t.throwsAsync(repository.sets.check(2, { members: ['a'] }), { code: 'MEMBER_NOT_FOUND' })
   await t.throwsAsync(repository.sets.check(undefined, { members: ['c'] }), { code: 'OPTION_INVALID' })
+})
+
+test('a capture publishes an index that is damaged once more (it used to be taken for good by its length)', async (t) => {
+  const { directory, repository } = await freshRepository(t)
+  const blob = join(directory, 'blob')
+  await writeFile(blob, lcg(1, 50_000))
+  const tree = await writeTree(join(directory, 'tree'), { a: 'one' })
+  const sources = [blobSource('b', blob), treeSource('t', tree)]
+  await repository.sets.create({ name: 'x', sources })
+  for (const name of await readdir(repository.paths.indexes)) await flipByte(join(repository.paths.indexes, name))
+  await repository.sets.create({ name: 'y', sources })
+  t.deepEqual((await repository.sets.check(undefined, { level: 'full' })).problems, [])
 })

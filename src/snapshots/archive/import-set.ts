@@ -1,10 +1,19 @@
+import { IndexMissingError } from '../../errors.ts'
 import { abortable } from '../../race-abort.ts'
 import type { ReadOptions } from '../../read-options.ts'
 import { publishExclusive } from '../atomic-files.ts'
 import { publishIndex } from '../capture-entry.ts'
-import { iterateSets, setFiles, STOP } from '../catalogue.ts'
+import { iterateSets, setFiles, type SetRecord, shownSet, STOP } from '../catalogue.ts'
+import { requirePresent } from '../check-chunks.ts'
 import { allocateId } from '../create-set.ts'
-import { AbortedError, CannotCancelError, ConflictError, DuplicateImportError } from '../errors.ts'
+import {
+  AbortedError,
+  BrokenSetError,
+  CannotCancelError,
+  ConflictError,
+  DamagedError,
+  DuplicateImportError
+} from '../errors.ts'
 import { lockFile } from '../locks.ts'
 import { encodeManifest, manifestAddress } from '../manifest-file.ts'
 import type { Manifest } from '../manifest.ts'
@@ -118,7 +127,7 @@ class Job {
     const head = await archive.head()
     const { manifest } = head
     // Whoever wants a seal checked hears of it first: then a duplicate is found when all of it has been read.
-    if (this.#options.sealer === undefined) await this.#refuseDuplicate(manifest)
+    if (this.#options.sealer === undefined) await this.#refuseDuplicate(manifest, { soundOnly: true })
     const indexes = await archive.indexes(head)
     await lease.pin(indexes.bytes.keys())
     const store = await this.#repository.store()
@@ -132,6 +141,8 @@ class Job {
   }
 
   #warnings: readonly string[] = []
+  /** The archive is of a set that is here, and that lacks something. */
+  #mends = false
 
   /** The manifest under an id and a name of this repository. */
   async #publish(manifest: Manifest, address: string, onPublished: () => void): Promise<{ id: number; name: string }> {
@@ -168,22 +179,44 @@ class Job {
     return { id, name: own.name }
   }
 
-  async #refuseDuplicate({ content_id, members }: Manifest): Promise<void> {
+  /** One that has lost something is let be at first, so that the archive gives it back before it is refused. */
+  async #refuseDuplicate({ content_id, members }: Manifest, { soundOnly = false } = {}): Promise<void> {
     if (this.#options.allowDuplicate === true) return
-    let found: number | undefined
+    let found: SetRecord | undefined
     await iterateSets(
       this.#repository.paths,
       (set) => {
         if (set.broken !== undefined || set.manifest?.content_id !== content_id) return
-        found = set.id
+        found = set
         return STOP
       },
       { signal: this.#signal }
     )
     if (found === undefined) return
+    if (soundOnly && !(await this.#isPresent(found))) {
+      this.#mends = true
+      return
+    }
     throw new DuplicateImportError(
-      found,
-      members.map(({ source }) => source)
+      found.id,
+      members.map(({ source }) => source),
+      this.#mends
     )
   }
+
+  /** Whether every index of a set is there and right, and every chunk there. */
+  async #isPresent(set: SetRecord): Promise<boolean> {
+    try {
+      for (const member of set.manifest?.members ?? []) {
+        await requirePresent(this.#repository, shownSet(set), member, { signal: this.#signal })
+      }
+      return true
+    } catch (error) {
+      if (LOSSES.some((kind) => error instanceof kind)) return false
+      throw error
+    }
+  }
 }
+
+/** How a set shows that something of it is gone. */
+const LOSSES = [BrokenSetError, DamagedError, IndexMissingError]

@@ -22,7 +22,7 @@ import { rawKey } from '../../../src/snapshots/recovery/keys.ts'
 import { blobSource, streamSource, treeSource } from '../../../src/snapshots/sources.ts'
 import { collect } from '../../support/collect.ts'
 import { needing } from '../../support/needs.ts'
-import { chunkFiles, freshRepository, namesBelow, readTree, writeTree } from '../support/fresh.ts'
+import { chunkFiles, flipByte, freshRepository, namesBelow, readTree, writeTree } from '../support/fresh.ts'
 
 async function* pieces(bytes: Uint8Array, length = 50_000): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += length) yield bytes.subarray(at, at + length)
@@ -108,6 +108,33 @@ test('C9: what is here already is said to be, with its members, and taken in aga
   t.is((await importSet(repository, pieces(bytes), { allowDuplicate: true })).name, 'one-2')
   t.deepEqual(await readdir(join(path, 'staging')), [])
 })
+
+test('an import publishes an index that is damaged once more (it used to be taken for good by its length)', async (t) => {
+  const { bytes, repository } = await exported(t)
+  for (const name of await readdir(repository.paths.indexes)) await flipByte(join(repository.paths.indexes, name))
+  await importSet(repository, pieces(bytes), { allowDuplicate: true })
+  t.deepEqual((await repository.sets.check(undefined, { level: 'full' })).problems, [])
+})
+
+for (const [lost, lose] of [
+  ['an index', async (path: string) => rm(join(path, 'indexes', (await readdir(join(path, 'indexes')))[0]!))],
+  [
+    'a sound index',
+    async (path: string) => flipByte(join(path, 'indexes', (await readdir(join(path, 'indexes')))[0]!))
+  ],
+  ['a chunk', async (path: string) => rm((await chunkFiles(path))[0]!)]
+] as const) {
+  test(`a duplicate gives a set that has lost ${lost} back what it needs (it used to leave it so)`, async (t) => {
+    const { bytes, path, repository } = await exported(t)
+    await lose(path)
+    t.not((await repository.sets.check(undefined, { level: 'chunks' })).problems.length, 0)
+    const error = await t.throwsAsync(importSet(repository, pieces(bytes)), { instanceOf: DuplicateImportError })
+    t.like(error, { setId: 1, mended: true })
+    t.deepEqual((await repository.sets.check(undefined, { level: 'full' })).problems, [])
+    const again = await t.throwsAsync(importSet(repository, pieces(bytes)), { instanceOf: DuplicateImportError })
+    t.like(again, { setId: 1, mended: false })
+  })
+}
 
 test('C9: of two imports of one archive at once one is the duplicate', async (t) => {
   const { bytes } = await exported(t)

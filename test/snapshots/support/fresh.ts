@@ -50,6 +50,13 @@ export async function namesBelow(directory: string): Promise<string[]> {
   return (await readdir(directory, { recursive: true })).sort()
 }
 
+/** Damages a file in the middle. */
+export async function flipByte(path: string): Promise<void> {
+  const bytes = await readFile(path)
+  bytes[bytes.length >> 1]! ^= 1
+  await writeFile(path, bytes)
+}
+
 /** A path of a chunk of the repository's store. */
 export async function chunkFiles(path: string): Promise<string[]> {
   const names = await readdir(join(path, 'store'), { recursive: true })
