@@ -101,15 +101,17 @@ export async function createSet(repository: Repository, options: CreateOptions):
     sources,
     async (source, handle, open, context) => {
       const parent = incremental === false ? undefined : (explicit ?? (await latestSet(paths, source.name, { signal })))
-      const chain = continuation(source, handle, parent, explicit !== undefined, (reason) => context.warn(reason))
+      const warn = (sentence: string) => context.warn(sentence)
+      const { signal: stop } = context
+      const isExplicit = explicit !== undefined
+      const chain = await continuation(repository, source, handle, parent, { isExplicit, tell: warn, signal: stop })
       if (chain.entries.length > maxIncrements && !autoSquash) {
-        context.warn(`has ${chain.entries.length} increments now; "snapshot squash" makes one base of them`)
+        warn(`has ${chain.entries.length} increments now; "snapshot squash" makes one base of them`)
       }
       const featureFlags =
         source.kind === 'tree'
           ? withDigest(source.featureFlags ?? selectFeatures(), digest)
           : selectFeatures({ blob: true, digest })
-      const { signal: stop } = context
       const numbers = { height: source.height ?? 0n, since: chain.since, version: handle?.version ?? 0n }
       const entryOptions = { featureFlags, ...numbers, signal: stop }
       const readWhole = async () => {
@@ -117,7 +119,6 @@ export async function createSet(repository: Repository, options: CreateOptions):
         const extension = source.kind === 'tree' ? 'caidx' : 'caibx'
         return await captureEntry(repository, stream, { ...entryOptions, extension })
       }
-      const warn = (sentence: string) => context.warn(sentence)
       const { entry, newBytes } = await (source.tree === undefined
         ? readWhole()
         : captureTree(repository, source.tree, { ...entryOptions, force: options.force, warn }))

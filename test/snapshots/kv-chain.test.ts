@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
 import { BrokenSetError, WrongParentError } from '../../src/snapshots/errors.ts'
@@ -6,7 +7,7 @@ import { squashSet } from '../../src/snapshots/kv/squash.ts'
 import { VersionedKv } from '../../src/snapshots/kv/versioned-kv.ts'
 import { collectGarbage } from '../../src/snapshots/garbage.ts'
 import { streamSource } from '../../src/snapshots/sources.ts'
-import { freshRepository } from './support/fresh.ts'
+import { chunkFiles, flipByte, freshRepository } from './support/fresh.ts'
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 
@@ -128,3 +129,29 @@ test('a chain that grows too long says so, or becomes one base by itself', async
   const { members } = (await repository.sets.open(id)).manifest
   t.deepEqual(members[0]!.incrementals, [])
 })
+
+const remove = (path: string) => rm(path)
+
+for (const [what, lose, reason] of [
+  ['an index', async (_: string, index: string) => remove(index), /index/],
+  ['a byte of an index', async (_: string, index: string) => flipByte(index), /damaged/],
+  ['a chunk', async (path: string) => remove((await chunkFiles(path))[0]!), /chunk [0-9a-f]{64} is not in/]
+] as const) {
+  test(`a chain that has lost ${what} is not continued, and it is said why (it used to be, without a word)`, async (t) => {
+    const { path, kv, repository, source } = await chain(t)
+    const { manifest } = await repository.sets.open(4)
+    await lose(path, repository.paths.index(manifest.members[0]!.base!.index.name))
+    await kv.put(bytes('later'), bytes('one'))
+    const sources = [source()]
+    await t.throwsAsync(repository.sets.create({ sources, incremental: 4 }), {
+      instanceOf: WrongParentError,
+      message: reason
+    })
+    const made = await repository.sets.create({ sources, incremental: true })
+    t.deepEqual(made.manifest.members[0]!.incrementals, [])
+    t.regex(made.sources[0]!.warnings.join(), reason)
+    t.deepEqual((await repository.sets.check(made.id, { level: 'full' })).problems, [])
+    const next = await repository.sets.create({ sources, incremental: true })
+    t.is(next.manifest.members[0]!.incrementals.length, 1)
+  })
+}
