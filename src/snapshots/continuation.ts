@@ -37,14 +37,16 @@ export async function continuation(
   parent: SoundSet | undefined,
   { isExplicit, tell, signal }: ContinuationOptions
 ): Promise<Continuation> {
-  // Without versions there is nothing to continue: every capture is a base, of which only what is new is stored.
-  if (handle?.floor === undefined || parent === undefined) return BASE
+  if (parent === undefined) return BASE
   const refuse = (reason: string): Continuation => {
     if (isExplicit) throw new WrongParentError(source.name, reason)
     tell(`captured whole: ${reason}`)
     return BASE
   }
   const member = parent.manifest.members.find((one) => one.source === source.name)
+  if (member?.base === undefined && isExplicit) return refuse(`set ${shownSet(parent)} does not have it`)
+  // Without versions there is nothing to continue: every capture is a base, of which only what is new is stored.
+  if (handle?.floor === undefined) return BASE
   if (member?.base === undefined) return refuse(`set ${shownSet(parent)} does not have it`)
   if (member.kind !== source.kind) return refuse(`set ${shownSet(parent)} has it as ${member.kind}`)
   if (member.db_id !== handle.dbId) return refuse(`set ${shownSet(parent)} is of another database, ${member.db_id}`)

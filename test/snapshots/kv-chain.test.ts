@@ -97,6 +97,17 @@ test('B15: a parent of another database, of a later version, or that is partial 
   await t.throwsAsync(create(partial.id, source()), { instanceOf: BrokenSetError, message: /partial/ })
 })
 
+test('B15: a parent that was asked for and lacks the source is refused, whatever its kind (trees used to pass)', async (t) => {
+  const { repository } = await freshRepository(t)
+  const sources = [streamSource('one', ['true'])]
+  await repository.sets.create({ sources })
+  await repository.sets.create({ sources, incremental: 1 })
+  await t.throwsAsync(repository.sets.create({ sources: [streamSource('two', ['true'])], incremental: 1 }), {
+    instanceOf: WrongParentError,
+    message: /does not have it/
+  })
+})
+
 test('B15: a database whose version went back is never quietly captured as something else', async (t) => {
   const { repository, source } = await chain(t)
   const behind = source()
