@@ -1,15 +1,28 @@
+import { performance } from 'node:perf_hooks'
 import { raceAbort } from './race-abort.ts'
 
 /** One call that is under way, and how many wait for it. */
 interface Flight<T> {
   readonly result: Promise<T>
   readonly abort: AbortController
+  /** Milliseconds of performance.now(). */
+  readonly began: number
   waiters: number
+  /** Those of them who need it. */
+  needing: number
+}
+
+export interface CallerOptions {
+  /**
+   * The caller would like the result and does not need it: once one who needs it has come and left, nobody keeps the
+   * call alive for him. Default: false.
+   */
+  readonly optional?: boolean
 }
 
 /**
  * Runs one call per key, however many callers ask at once. A caller that aborts leaves alone; the work itself stops
- * when the last caller has left. Nothing is remembered of a call that has ended.
+ * when the last caller who needs it has left. Nothing is remembered of a call that has ended.
  */
 export class SingleFlight<K, T> {
   readonly #flights = new Map<K, Flight<T>>()
@@ -23,15 +36,29 @@ export class SingleFlight<K, T> {
     return this.#flights.has(key)
   }
 
-  async run(key: K, work: (signal: AbortSignal) => Promise<T>, signal?: AbortSignal): Promise<T> {
+  async run(
+    key: K,
+    work: (signal: AbortSignal) => Promise<T>,
+    signal?: AbortSignal,
+    { optional = false }: CallerOptions = {}
+  ): Promise<T> {
     signal?.throwIfAborted()
     const flight = this.#flights.get(key) ?? this.#start(key, work)
     flight.waiters += 1
+    if (!optional) flight.needing += 1
     try {
       return await raceAbort(flight.result, signal)
     } finally {
       flight.waiters -= 1
-      if (flight.waiters === 0) this.#finish(key, flight)
+      if (!optional) flight.needing -= 1
+      if (flight.waiters === 0 || (!optional && flight.needing === 0)) this.#finish(key, flight)
+    }
+  }
+
+  /** Stops the calls that nobody needs and that began before `moment` (of performance.now()). */
+  stopOptional(moment: number): void {
+    for (const [key, flight] of [...this.#flights]) {
+      if (flight.needing === 0 && flight.began < moment) this.#finish(key, flight)
     }
   }
 
@@ -42,7 +69,8 @@ export class SingleFlight<K, T> {
 
   #start(key: K, work: (signal: AbortSignal) => Promise<T>): Flight<T> {
     const abort = new AbortController()
-    const flight: Flight<T> = { abort, waiters: 0, result: work(abort.signal) }
+    const began = performance.now()
+    const flight: Flight<T> = { abort, began, waiters: 0, needing: 0, result: work(abort.signal) }
     this.#flights.set(key, flight)
     const forget = () => void this.#forget(key, flight)
     flight.result.then(forget, forget)

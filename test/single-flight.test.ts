@@ -50,6 +50,33 @@ test('the work stops when the last caller has left, and the next caller starts a
   t.is(await next, 'again')
 })
 
+test('who does not need it keeps nothing alive that somebody who did has given up', async (t) => {
+  const { work, runs } = controlled()
+  const flights = new SingleFlight<string, string>()
+  const ahead = flights.run('a', work, undefined, { optional: true })
+  const abort = new AbortController()
+  const needing = flights.run('a', work, abort.signal)
+  abort.abort(new Error('too late'))
+  await t.throwsAsync(needing, { message: 'too late' })
+  t.true(runs[0]!.signal.aborted, 'the next to need it used to wait for the stalled call again')
+  await t.throwsAsync(ahead, { any: true })
+  t.is(flights.size, 0)
+})
+
+test('calls that nobody needs can be stopped by their age', async (t) => {
+  const { work, runs } = controlled()
+  const flights = new SingleFlight<string, string>()
+  const optional = flights.run('optional', work, undefined, { optional: true })
+  const needed = flights.run('needed', work)
+  flights.stopOptional(0)
+  t.is(flights.size, 2)
+  flights.stopOptional(Infinity)
+  await t.throwsAsync(optional, { any: true })
+  t.deepEqual([flights.has('optional'), flights.has('needed')], [false, true])
+  runs[1]!.resolve('done')
+  t.is(await needed, 'done')
+})
+
 test('a failure is not remembered', async (t) => {
   const { work, runs } = controlled()
   const flights = new SingleFlight<string, string>()

@@ -149,10 +149,26 @@ class StoreChunkSource implements CachedSource {
     load: (signal: AbortSignal) => Promise<Uint8Array | undefined>
   ): Promise<Uint8Array | undefined> {
     const key = `${chunk.id} ${chunk.size ?? ''} ${chunk.digest}`
-    const fly = () => this.#flights.run(key, load, signal)
-    if (ahead && !this.#flights.has(key)) return this.#ahead.run(key, fly, signal)
+    const fly = () => this.#flights.run(key, load, signal, { optional: ahead })
+    if (ahead) return this.#flights.has(key) ? fly() : this.#ahead.run(key, fly, signal)
     this.#ahead.hurry(key)
-    return fly()
+    return this.#needed(fly(), signal)
+  }
+
+  /**
+   * Waits for what somebody needs. Where it does not come in time the store has stalled, and what was asked for ahead in
+   * that time has stalled with it: it must not keep those waiting who need it once the store is back.
+   */
+  async #needed<T>(flight: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    const began = performance.now()
+    try {
+      return await flight
+    } catch (error) {
+      if ((signal?.reason as Error | undefined)?.name === 'TimeoutError') {
+        this.#flights.stopOptional((began + performance.now()) / 2)
+      }
+      throw error
+    }
   }
 
   async #loadBytes(chunk: ExpectedChunk, signal: AbortSignal, { ahead }: ChunkReadOptions): Promise<Uint8Array> {

@@ -137,6 +137,25 @@ test('what runs ahead leaves room for who waits, and is hurried when it is neede
   for (const promise of ahead) promise.catch(() => {})
 })
 
+test('when a read comes to its deadline, what was asked for ahead is asked for again by whoever needs it', async (t) => {
+  const store = new ControlledStore()
+  await using source = chunkSource(store, { concurrency: 4 })
+  const [one, other] = [lcg(1, 1000), lcg(2, 1000)]
+  const ahead = [one, other].map((bytes) => source.fetch(expected(bytes), { ahead: true }))
+  await until(() => store.calls.length === 2)
+  const deadline = new AbortController()
+  const late = source.read(expected(one), { signal: deadline.signal })
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  deadline.abort(new DOMException('no answer', 'TimeoutError'))
+  await t.throwsAsync(late, { any: true })
+  for (const stalled of ahead) await t.throwsAsync(stalled, { any: true })
+  const reads = [one, other].map((bytes) => source.read(expected(bytes)))
+  await until(() => store.calls.length === 4)
+  store.calls[2]!.resolve(one)
+  store.calls[3]!.resolve(other)
+  t.deepEqual(await Promise.all(reads), [one, other], 'they used to wait for the answers that had stalled')
+})
+
 test('what is fetched unseen is what is read, within the same budget', async (t) => {
   const chunks = Array.from({ length: 8 }, (_, i) => lcg(i, 1000))
   await using source = chunkSource(new MemoryStore(byId(chunks)), { maxBytes: 6700 })
