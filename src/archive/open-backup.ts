@@ -5,6 +5,7 @@ import { chunkSource } from '../chunks/chunk-source.ts'
 import { isZeroChunk } from '../chunks/null-chunk.ts'
 import type { CachedSource } from '../chunks/source.ts'
 import { FormatError, LocationError, OptionError } from '../errors.ts'
+import type { ChunkId } from '../formats/chunk-id.ts'
 import type { IndexTable } from '../formats/index-table.ts'
 import { openIndex, type OpenIndexOptions, shownIndex } from '../indexes/open-index.ts'
 import type { ReadOptions } from '../read-options.ts'
@@ -94,10 +95,9 @@ async function openBoth(
   location: string,
   options: OpenBackupOptions & OpenStoresOptions
 ): Promise<{ table: IndexTable; store: ChunkStore }> {
-  const [table, store] = await Promise.allSettled([
-    openIndex(location, options),
-    (options.openChunks ?? openStores)(options)
-  ])
+  const opening = openIndex(location, options)
+  const sample = opening.then(firstFetched, () => undefined)
+  const [table, store] = await Promise.allSettled([opening, (options.openChunks ?? openStores)({ ...options, sample })])
   if (table.status === 'fulfilled' && store.status === 'fulfilled') return { table: table.value, store: store.value }
   if (store.status === 'fulfilled') await store.value[Symbol.asyncDispose]()
   throw table.status === 'rejected' ? table.reason : (store as PromiseRejectedResult).reason
@@ -165,11 +165,17 @@ async function lookForOne(
   table: IndexTable,
   { signal, onNotice }: OpenBackupOptions
 ): Promise<void> {
+  const id = await firstFetched(table)
+  if (id === undefined) return
+  const found = await store.has(id, { signal }).catch(() => true)
+  if (!found) onNotice?.(`chunk ${id} is not in ${store.name}`, undefined)
+}
+
+/** The first chunk that is not zeros, unless that takes long to find. */
+async function firstFetched(table: IndexTable): Promise<ChunkId | undefined> {
   for (let i = 0; i < Math.min(table.count, 16); i += 1) {
     const chunk = table.chunkAt(i)
-    if (await isZeroChunk(chunk)) continue
-    const found = await store.has(chunk.id, { signal }).catch(() => true)
-    if (!found) onNotice?.(`chunk ${chunk.id} is not in ${store.name}`, undefined)
-    return
+    if (!(await isZeroChunk(chunk))) return chunk.id
   }
+  return undefined
 }

@@ -1,5 +1,12 @@
 import type { ReadOptions } from '../read-options.ts'
-import { isPrunable, isWritable, type ChunkStore, type PrunableStore, type WritableStore } from './store.ts'
+import {
+  isPrunable,
+  isWritable,
+  type ChunkStore,
+  type PrunableStore,
+  type ProbeOptions,
+  type WritableStore
+} from './store.ts'
 
 /** Runs one request of a store: may queue it, repeat it, or watch it. */
 export type RunRequest = <T>(request: () => Promise<T>, options: ReadOptions) => Promise<T>
@@ -11,7 +18,7 @@ export function aroundStore<S extends ChunkStore>(store: S, run: RunRequest): S 
     get: async (id, use, options = {}) => run(() => store.get(id, use, options), options),
     has: async (id, options = {}) => run(() => store.has(id, options), options),
     ...(store.probe !== undefined && {
-      probe: async (options: ReadOptions = {}) => run(() => store.probe!(options), options)
+      probe: async (options: ProbeOptions = {}) => run(() => store.probe!(options), options)
     }),
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]()
   }

@@ -2,7 +2,7 @@ import { ChunkCorruptError, ChunkMissingError, StoreRefusedError, StoreUnavailab
 import type { ChunkId } from '../formats/chunk-id.ts'
 import type { ReadOptions } from '../read-options.ts'
 import type { OnNotice } from './store-options.ts'
-import type { ChunkStore, UseChunk } from './store.ts'
+import type { ChunkStore, ProbeOptions, UseChunk } from './store.ts'
 
 export interface FailoverOptions {
   /** How long a member that failed is passed over, milliseconds. Default: 30 000. */
@@ -49,7 +49,7 @@ export class FailoverGroup implements ChunkStore {
   }
 
   /** Rejects only when no member answers. Those that do not are passed over from the beginning. */
-  async probe(options?: ReadOptions): Promise<void> {
+  async probe(options?: ProbeOptions): Promise<void> {
     const answers = await Promise.allSettled(this.#members.map(async ({ store }) => store.probe?.(options)))
     options?.signal?.throwIfAborted()
     const failures = answers.map((answer) => (answer.status === 'rejected' ? (answer.reason as unknown) : undefined))

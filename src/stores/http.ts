@@ -6,10 +6,13 @@ import { HttpClient, type HttpMethod } from './http-client.ts'
 import { refusal } from './http-failures.ts'
 import type { StoreOpener } from './store-opener.ts'
 import { NO_CHUNK } from './probe.ts'
-import type { UseChunk, WritableStore } from './store.ts'
+import type { ProbeOptions, UseChunk, WritableStore } from './store.ts'
 
 // casync's own limit for a chunk, stored or plain.
 const MOST_STORED = 128 * 1024 * 1024
+
+/** What an answer to HEAD, or for a chunk that nobody has, does not tell of other chunks. */
+const UNCLEAR: ReadonlySet<number> = new Set([400, 403, 405, 501])
 
 /**
  * Chunks behind an HTTP server: nginx over a directory, a chunk server of cairn or desync. `GET`, `HEAD` and, where the
@@ -48,8 +51,14 @@ export class HttpStore implements WritableStore {
     throw refusal(this.name, answer)
   }
 
-  async probe(options?: ReadOptions): Promise<void> {
-    await this.has(NO_CHUNK, options)
+  async probe({ signal, sample }: ProbeOptions = {}): Promise<void> {
+    const answer = await this.#send('HEAD', NO_CHUNK, { signal })
+    if (answer.status === 200 || isMissing(answer)) return
+    // Some servers know only GET, and some forbid what they do not have to who may not list it.
+    const id = UNCLEAR.has(answer.status) ? await sample : undefined
+    if (id === undefined) throw refusal(this.name, answer)
+    const real = await this.#send('GET', id, { signal })
+    if (real.status !== 200 && !isMissing(real)) throw refusal(this.name, real)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,4 +1,5 @@
 import { LocationError, OptionError, StoreInvalidError } from '../errors.ts'
+import type { ChunkId } from '../formats/chunk-id.ts'
 import { BoundedCache } from './bounded-cache.ts'
 import { CachedStore } from './cached.ts'
 import { FailoverGroup } from './failover.ts'
@@ -17,6 +18,8 @@ export interface OpenStoreOptions extends StoreOptions {
   signal?: AbortSignal | undefined
   /** Ask the stores whether they can be spoken to, so that a wrong address is not found out by the first reader. Default: false. */
   probe?: boolean | undefined
+  /** A chunk that the stores ought to have, once somebody knows one: it settles what a probe leaves open. */
+  sample?: Promise<ChunkId | undefined> | undefined
   /** What configuration says about one location; it yields to the options given here. */
   configured?: ((location: string) => StoreOptions) | undefined
 }
@@ -40,10 +43,11 @@ export async function openStores(all: OpenStoresOptions): Promise<ChunkStore> {
   const opened = await openAll(stores, (text) => openStore(text, { ...options, probe: false }))
   const store = routed(opened, options)
   try {
-    const { probe = false, signal, onNotice } = options
-    if (probe) await probeStores(opened, { replaceable: cache !== undefined, signal, onNotice })
+    const { probe = false, sample, signal, onNotice } = options
+    if (probe) await probeStores(opened, { replaceable: cache !== undefined, sample, signal, onNotice })
     if (cache === undefined) return store
-    const kept = await openCache(cache, cacheLimit, { ...options, probe: false })
+    const kept = await openCacheToRead(cache, cacheLimit, { ...options, probe: false })
+    if (kept === undefined) return store
     return new CachedStore(store, kept, { repair: cacheRepair, onNotice: options.onNotice })
   } catch (error) {
     await store[Symbol.asyncDispose]()
@@ -71,9 +75,9 @@ export async function openWritableStore(text: string, options: OpenStoreOptions 
   throw new StoreInvalidError(store.name, 'cannot be written to')
 }
 
-async function probed<S extends ChunkStore>(store: S, { signal, onNotice }: OpenStoreOptions): Promise<S> {
+async function probed<S extends ChunkStore>(store: S, { sample, signal, onNotice }: OpenStoreOptions): Promise<S> {
   try {
-    await probeStores([store], { signal, onNotice })
+    await probeStores([store], { sample, signal, onNotice })
     return store
   } catch (error) {
     await store[Symbol.asyncDispose]()
@@ -95,7 +99,7 @@ export function checkLocation(text: string): readonly Location[] {
 
 async function openMember(
   location: Location,
-  { configured, probe: _, ...options }: OpenStoreOptions & OpenerOptions
+  { configured, probe: _, sample: __, ...options }: OpenStoreOptions & OpenerOptions
 ): Promise<ChunkStore> {
   options.signal?.throwIfAborted()
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
@@ -103,6 +107,28 @@ async function openMember(
   const open = await OPENERS[openerKey(location)]!()
   const store = await open(location, all)
   return location.kind === 'path' ? store : keptAlive(store, all)
+}
+
+const UNWRITABLE: ReadonlySet<unknown> = new Set(['EROFS', 'EACCES', 'EPERM'])
+
+/**
+ * A cache for whoever only reads. One that cannot be written to, which is said, still gives what it has; undefined where
+ * it has nothing either.
+ */
+async function openCacheToRead(
+  text: string,
+  limit: number | undefined,
+  options: OpenStoreOptions
+): Promise<WritableStore | undefined> {
+  try {
+    return await openCache(text, limit, options)
+  } catch (error) {
+    const { code } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException
+    if (!(error instanceof StoreInvalidError) || !UNWRITABLE.has(code)) throw error
+    options.onNotice?.(`${error.message}; going on without keeping anything`, error)
+    const store = await openStore(text, options).catch(() => undefined)
+    return store !== undefined && isWritable(store) ? store : undefined
+  }
 }
 
 /** A store that keeps what was fetched; a local one takes at most `limit` bytes. */

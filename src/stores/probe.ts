@@ -1,13 +1,12 @@
 import { CairnError } from '../errors.ts'
 import type { ChunkId } from '../formats/chunk-id.ts'
-import type { ReadOptions } from '../read-options.ts'
 import type { OnNotice } from './store-options.ts'
-import type { ChunkStore } from './store.ts'
+import type { ChunkStore, ProbeOptions } from './store.ts'
 
 /** No bytes have this digest, as far as anybody will ever know: asking for it costs no chunk. */
 export const NO_CHUNK = '0'.repeat(64) as ChunkId
 
-export interface ProbeOptions extends ReadOptions {
+export interface ProbeStoresOptions extends ProbeOptions {
   /** Somebody else, such as a cache, may stand in for stores that do not answer. */
   replaceable?: boolean
   onNotice?: OnNotice | undefined
@@ -19,9 +18,9 @@ export interface ProbeOptions extends ReadOptions {
  */
 export async function probeStores(
   stores: readonly ChunkStore[],
-  { signal, replaceable = false, onNotice }: ProbeOptions = {}
+  { signal, sample, replaceable = false, onNotice }: ProbeStoresOptions = {}
 ): Promise<void> {
-  const answers = await Promise.allSettled(stores.map(async (store) => store.probe?.({ signal })))
+  const answers = await Promise.allSettled(stores.map(async (store) => store.probe?.({ signal, sample })))
   const failures = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason as unknown] : []))
   signal?.throwIfAborted()
   if (failures.length === stores.length && !replaceable) throw failures[0]

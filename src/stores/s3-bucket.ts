@@ -1,5 +1,3 @@
-import { Agent as HttpAgent } from 'node:http'
-import { Agent as HttpsAgent, type AgentOptions } from 'node:https'
 import { isIP } from 'node:net'
 import type { Readable } from 'node:stream'
 import './without-sdk-advice.ts'
@@ -13,16 +11,13 @@ import {
   S3Client,
   type S3ClientConfig
 } from '@aws-sdk/client-s3'
-import { fromIni } from '@aws-sdk/credential-provider-ini'
-import { HttpsProxyAgent } from 'https-proxy-agent'
 import { CairnError, LocationError, StoreRefusedError, StoreUnavailableError } from '../errors.ts'
 import type { ReadOptions } from '../read-options.ts'
 import { ArrivingHead, type HeadCheck } from './head-check.ts'
 import { connectionFailure, isCertificateProblem, retryAfter } from './http-failures.ts'
 import type { Location } from './location.ts'
-import { proxyFor } from './proxy.ts'
-import { type S3Credentials, type StoreOptions, USUAL_CONCURRENCY } from './store-options.ts'
-import { readTlsFiles } from './tls-files.ts'
+import { clientConfig } from './s3-client.ts'
+import type { S3Credentials, StoreOptions } from './store-options.ts'
 
 /** An object as a listing shows it. */
 export interface S3Object {
@@ -71,23 +66,27 @@ export function s3Place(location: Location): S3Place {
  */
 export class S3Bucket implements AsyncDisposable {
   readonly place: S3Place
-  readonly #client: S3Client
+  readonly #config: S3ClientConfig
+  #client: S3Client
+  /** Nobody has credentials for us: requests go unsigned, as to a bucket that everybody may read. */
+  #anonymous = false
   /** Where a configuration says that credentials are, for messages. */
   readonly #credentialsIn: string
   readonly #timeout: number
   /** The bucket has answered: what is not found in it is missing, and not the bucket. */
   #known = false
 
-  private constructor(place: S3Place, client: S3Client, { timeout = 60_000, s3 }: StoreOptions) {
+  private constructor(place: S3Place, config: S3ClientConfig, { timeout = 60_000, s3 }: StoreOptions) {
     this.place = place
     this.#credentialsIn = credentialsIn(s3)
-    this.#client = client
+    this.#config = config
+    this.#client = new S3Client(config)
     this.#timeout = timeout
   }
 
   /** Reads certificates; asks the server nothing yet. */
   static async open(place: S3Place, options: StoreOptions): Promise<S3Bucket> {
-    return new S3Bucket(place, new S3Client(await clientConfig(place, options)), options)
+    return new S3Bucket(place, await clientConfig(place, options), options)
   }
 
   /** The whole object, of at most `limit` bytes and with such a beginning. */
@@ -174,7 +173,10 @@ export class S3Bucket implements AsyncDisposable {
     const expire = () => stop.abort(this.#unavailable(`no answer within ${this.#timeout / 1000} s`))
     const timer = this.#timeout > 0 ? setTimeout(expire, this.#timeout) : undefined
     try {
-      const answer = await question({ abortSignal: stop.signal })
+      const answer = await question({ abortSignal: stop.signal }).catch((error: unknown) => {
+        if (!this.#goOnUnsigned(error)) throw error
+        return question({ abortSignal: stop.signal })
+      })
       this.#known = true
       return answer
     } catch (error) {
@@ -189,6 +191,19 @@ export class S3Bucket implements AsyncDisposable {
     }
   }
 
+  /** Without credentials, as desync does, but not in place of those that a configuration names. */
+  #goOnUnsigned(error: unknown): boolean {
+    if ((error as Error).name !== 'CredentialsProviderError' || this.#credentialsIn !== '') return false
+    if (!this.#anonymous) {
+      this.#anonymous = true
+      this.#client.destroy()
+      // The SDK wants credentials all the same; the signer that would use them does not.
+      const credentials = { accessKeyId: 'anonymous', secretAccessKey: 'none' }
+      this.#client = new S3Client({ ...this.#config, credentials, signer: { sign: async (request) => request } })
+    }
+    return true
+  }
+
   #unavailable(reason: string, options?: ErrorOptions & { retryAfter?: number }): StoreUnavailableError {
     return new StoreUnavailableError(this.place.name, reason, options)
   }
@@ -199,7 +214,8 @@ export class S3Bucket implements AsyncDisposable {
     const status = $metadata?.httpStatusCode ?? 0
     const { name: store, bucket } = this.place
     const refused = (reason: string) => new StoreRefusedError(store, reason, { cause: error })
-    const said = WORDLESS.has(name) ? 'it does not say why' : `${name}: ${message}`
+    const words = WORDLESS.has(name) ? 'it does not say why' : `${name}: ${message}`
+    const said = this.#anonymous ? `no credentials were found, and without any: ${words}` : words
     if (name === 'NoSuchBucket') return refused(`there is no bucket ${bucket}`)
     if (name === 'CredentialsProviderError') return refused(`no credentials were found${this.#credentialsIn}`)
     if (isCertificateProblem(code)) return refused(`its certificate is not trusted: ${message} (${code})`)
@@ -235,60 +251,7 @@ function isMissing(error: unknown): boolean {
   return name === 'NoSuchKey' || name === 'NotFound'
 }
 
-async function clientConfig({ endpoint, pathStyle }: S3Place, options: StoreOptions): Promise<S3ClientConfig> {
-  const { env } = process
-  const maxSockets = options.concurrency ?? USUAL_CONCURRENCY
-  const tls = { ...(await readTlsFiles(options)), keepAlive: true, maxSockets }
-  return {
-    endpoint,
-    forcePathStyle: pathStyle,
-    region: options.s3?.region || env['S3_REGION'] || env['AWS_REGION'] || regionOf(endpoint) || 'us-east-1',
-    maxAttempts: 1,
-    // Chunks carry their own digest; other vendors' servers do not all know the newer checksums.
-    requestChecksumCalculation: 'WHEN_REQUIRED',
-    responseChecksumValidation: 'WHEN_REQUIRED',
-    requestHandler: {
-      connectionTimeout: 10_000,
-      ...agentsFor(new URL(endpoint), tls)
-    },
-    ...credentials(options)
-  }
-}
-
-/** Through the proxy of the environment, where there is one: TLS stays between us and the server. */
-function agentsFor(endpoint: URL, tls: AgentOptions): { httpsAgent: HttpsAgent } | { httpAgent: HttpAgent } {
-  const proxy = proxyFor(endpoint)
-  const secure = endpoint.protocol === 'https:'
-  if (proxy !== undefined) {
-    const agent = new HttpsProxyAgent(proxy, tls as object)
-    return secure ? { httpsAgent: agent } : { httpAgent: agent }
-  }
-  const { keepAlive, maxSockets } = tls
-  return secure ? { httpsAgent: new HttpsAgent(tls) } : { httpAgent: new HttpAgent({ keepAlive, maxSockets }) }
-}
-
-/** desync's order: S3_* of the environment, then AWS_*, then the configuration; what is left is the SDK's own chain. */
-function credentials({ s3 }: StoreOptions): Pick<S3ClientConfig, 'credentials'> {
-  const { env } = process
-  const pairs = [
-    [env['S3_ACCESS_KEY'], env['S3_SECRET_KEY'], env['S3_SESSION_TOKEN']],
-    [env['AWS_ACCESS_KEY_ID'], env['AWS_SECRET_ACCESS_KEY'], env['AWS_SESSION_TOKEN']],
-    [s3?.accessKey, s3?.secretKey, s3?.sessionToken]
-  ]
-  for (const [accessKeyId, secretAccessKey, sessionToken] of pairs) {
-    if (!accessKeyId || !secretAccessKey) continue
-    return { credentials: { accessKeyId, secretAccessKey, ...(sessionToken ? { sessionToken } : {}) } }
-  }
-  if (s3?.credentialsFile === undefined && s3?.profile === undefined) return {}
-  const { credentialsFile: filepath, profile } = s3
-  return { credentials: fromIni({ ...(filepath && { filepath }), ...(profile && { profile }) }) }
-}
-
 function credentialsIn({ credentialsFile, profile }: S3Credentials = {}): string {
   if (credentialsFile === undefined && profile === undefined) return ''
   return ` for the profile ${profile || 'default'} in ${credentialsFile || 'the usual files'}`
-}
-
-function regionOf(endpoint: string): string | undefined {
-  return /\bs3[.-]([a-z0-9-]+)\.amazonaws\.com/.exec(endpoint)?.[1]
 }

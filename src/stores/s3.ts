@@ -1,10 +1,10 @@
-import { ChunkMissingError } from '../errors.ts'
+import { ChunkMissingError, StoreRefusedError } from '../errors.ts'
 import { type ChunkId, chunkPath } from '../formats/chunk-id.ts'
 import type { ReadOptions } from '../read-options.ts'
 import type { StoreOpener } from './store-opener.ts'
 import { NO_CHUNK } from './probe.ts'
 import { S3Bucket, s3Place } from './s3-bucket.ts'
-import type { PrunableStore, StoredEntry, UseChunk } from './store.ts'
+import type { ProbeOptions, PrunableStore, StoredEntry, UseChunk } from './store.ts'
 
 const MOST_STORED = 128 * 1024 * 1024
 
@@ -47,9 +47,17 @@ export class S3Store implements PrunableStore {
     return this.#bucket.remove(this.#key(id), options)
   }
 
-  async probe(options?: ReadOptions): Promise<void> {
-    // The answer to HEAD would not say what is wrong.
-    await this.#bucket.read(this.#key(NO_CHUNK), MOST_STORED, options)
+  async probe({ signal, sample }: ProbeOptions = {}): Promise<void> {
+    const read = (id: ChunkId) => this.#bucket.read(this.#key(id), MOST_STORED, { signal })
+    try {
+      // The answer to HEAD would not say what is wrong.
+      await read(NO_CHUNK)
+    } catch (error) {
+      // Who may not list a bucket hears "forbidden" of what is not in it.
+      const id = error instanceof StoreRefusedError ? await sample : undefined
+      if (id === undefined) throw error
+      await read(id)
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -38,7 +38,12 @@ export interface ChunkStore extends AsyncDisposable {
    * Finds out whether the store can be spoken to at all, in one request or two: an address, a credential or a certificate
    * that is wrong rejects here. Stores without it were looked at when they were opened.
    */
-  probe?(options?: ReadOptions): Promise<void>
+  probe?(options?: ProbeOptions): Promise<void>
+}
+
+export interface ProbeOptions extends ReadOptions {
+  /** A chunk that the store ought to have, for where asking for one that nobody has does not tell. */
+  readonly sample?: Promise<ChunkId | undefined> | undefined
 }
 
 /** A store that also takes chunks. */

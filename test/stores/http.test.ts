@@ -230,3 +230,31 @@ test('a server that does not speak TLS is said so; it used to be told in the wor
     message: /127\.0\.0\.1:\d+: it does not speak TLS \(ERR_SSL_WRONG_VERSION_NUMBER\)$/
   })
 })
+
+test('a server that knows only GET, or forbids what it does not have, is read (it used to be refused for its answer to HEAD)', async (t) => {
+  const probing = (...of: Parameters<typeof storeBehind>) =>
+    storeBehind(of[0], of[1], { ...once, probe: true, ...of[2] })
+  const sample = Promise.resolve(id)
+  for (const status of [405, 501, 400]) {
+    const onlyGet: RequestListener = (request, response) => {
+      response.statusCode = request.method === 'GET' ? 200 : status
+      response.end(request.method === 'GET' ? stored : undefined)
+    }
+    t.deepEqual(await read(await probing(t, onlyGet, { sample }), id), plain)
+  }
+  const forbids: RequestListener = (request, response) => {
+    response.statusCode = request.url!.includes(id) ? 200 : 403
+    response.end(stored)
+  }
+  t.deepEqual(await read(await probing(t, forbids, { sample }), id), plain)
+  await t.throwsAsync(
+    probing(t, forbids),
+    { instanceOf: StoreRefusedError },
+    'without a sample nothing else can be told'
+  )
+
+  const closed: RequestListener = (_, response) => void response.writeHead(403).end()
+  await t.throwsAsync(probing(t, closed, { sample }), { instanceOf: StoreRefusedError })
+  const password: RequestListener = (_, response) => void response.writeHead(401).end()
+  await t.throwsAsync(probing(t, password, { sample }), { instanceOf: StoreRefusedError })
+})

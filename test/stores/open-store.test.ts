@@ -1,15 +1,20 @@
-import { writeFile } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import test from 'ava'
-import { LocationError, OptionError, StoreInvalidError } from '../../src/errors.ts'
+import { ChunkMissingError, LocationError, OptionError, StoreInvalidError } from '../../src/errors.ts'
 import { openStore, openStores, openWritableStore } from '../../src/stores/open-store.ts'
 import { isPrunable } from '../../src/stores/store.ts'
 import { chunkIdOf, lcg } from '../support/chunks.ts'
+import { skippingWhen, withoutRoot } from '../support/needs.ts'
 import { scratch } from '../support/scratch.ts'
 import { read, storedFor } from './contract.ts'
 
 const plain = lcg(1, 5000)
 const id = chunkIdOf(plain)
+const run = promisify(execFile)
+const asRoot = skippingWhen(test, withoutRoot())
 
 test('a path opens the directory there', async (t) => {
   const directory = join(await scratch(t), 'store')
@@ -78,3 +83,28 @@ test('a cache may be limited only where it is a directory', async (t) => {
   })
   await t.throwsAsync(openStores({ stores, cache: 'gopher://x' }), { instanceOf: LocationError })
 })
+
+asRoot(
+  'a cache that cannot be written to gives what it has, and one that cannot be made is done without, which is said',
+  async (t) => {
+    const directory = await scratch(t)
+    const [origin, cache] = [join(directory, 'origin'), join(directory, 'cache')]
+    await mkdir(origin)
+    await mkdir(cache)
+    await run('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'none', cache])
+    t.teardown(() => run('umount', [cache]))
+    await using filled = await openWritableStore(cache, { uncompressed: true })
+    await filled.put(id, plain)
+    await run('mount', ['-o', 'remount,ro', cache])
+    const said: string[] = []
+    const options = { stores: [origin], uncompressed: true, onNotice: (notice: string) => said.push(notice) }
+    await using kept = await openStores({ ...options, cache, cacheLimit: 1_000_000 })
+    t.deepEqual(await read(kept, id), plain, 'nothing used to be read at all')
+    await using without = await openStores({ ...options, cache: join(cache, 'below') })
+    await t.throwsAsync(read(without, id), { instanceOf: ChunkMissingError })
+    t.is(said.length, 2)
+    for (const notice of said) t.regex(notice, /cannot be (written|made).*going on without keeping anything/)
+    await writeFile(join(directory, 'file'), '')
+    await t.throwsAsync(openStores({ ...options, cache: join(directory, 'file') }), { instanceOf: StoreInvalidError })
+  }
+)
