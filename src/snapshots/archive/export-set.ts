@@ -4,7 +4,8 @@ import type { IndexTable } from '../../formats/index-table.ts'
 import type { ReadOptions } from '../../read-options.ts'
 import { readLocalIndex } from '../../indexes/local-index-file.ts'
 import { findSet, findSoundSet, type SetRef, type SoundSet } from '../catalogue.ts'
-import { BrokenSetError } from '../errors.ts'
+import { checkStoredParts, entriesToCheck } from '../checked-parts.ts'
+import { BrokenSetError, PartMismatchError } from '../errors.ts'
 import { encodeManifest } from '../manifest-file.ts'
 import { entriesOf } from '../manifest.ts'
 import { openEntryIndex, openMember } from '../open-member.ts'
@@ -57,7 +58,7 @@ export interface SetExport extends AsyncDisposable {
 
 /**
  * Opens a set for export. Members, their order and their headers depend on the set alone; every chunk is checked before it
- * goes out, and one that is wrong or absent ends the stream with the error that names it.
+ * goes out, and one that is wrong or absent ends the stream with the error that names it, as does a part.
  */
 export async function exportSet(repository: Repository, ref: SetRef, options: ExportOptions = {}): Promise<SetExport> {
   const { layout = 'chunks', sealer, encryptTo = [], signal } = options
@@ -166,6 +167,7 @@ async function planOf(
   const entries = new Map(manifest.members.flatMap(entriesOf).map((entry) => [entry.index.name, entry]))
   const chunks = () => firstUses(tables.values())
   const stored = layout === 'chunks' ? await storedSizes(store, chunks(), options) : NOTHING
+  const parts = new Map(layout === 'stream' ? [...partsOf(manifest)].map(({ name, part }) => [name, part]) : [])
   const sums = new Map<string, string>()
   const date = new Date()
 
@@ -192,6 +194,9 @@ async function planOf(
     },
     note(name, _, sha256) {
       sums.set(name, sha256)
+      const part = parts.get(name)
+      if (part !== undefined && part.sha256 !== sha256)
+        throw new PartMismatchError(name, 'does not have the hash it should have')
     },
     async *members({ signal, transient }) {
       sums.clear()
@@ -202,10 +207,31 @@ async function planOf(
         yield { name: indexMember(name), size: bytes.length, content: bytes, sha256: name.slice(0, 64) }
       }
       if (layout === 'stream') yield* partMembers(repository, manifest, { signal })
-      else yield* chunkMembers(repository, chunks, stored, { signal, transient })
+      else {
+        const check = (stop: AbortSignal) => checkStoredParts(store, entriesToCheck(manifest, tables), { signal: stop })
+        yield* whileChecking(chunkMembers(repository, chunks, stored, { signal, transient }), check, { signal })
+      }
       const list = listOf()
       yield { name: EXPORT, size: list.length, content: list }
     }
+  }
+}
+
+/** The members, which end only when `check` has found nothing; it goes on beside them, as they do not come in its order. */
+async function* whileChecking(
+  members: AsyncGenerator<WrittenMember>,
+  check: (signal: AbortSignal) => Promise<void>,
+  { signal }: ReadOptions
+): AsyncGenerator<WrittenMember> {
+  const left = new AbortController()
+  const checked = check(signal === undefined ? left.signal : AbortSignal.any([signal, left.signal]))
+  checked.catch(() => {})
+  try {
+    yield* members
+    await checked
+  } finally {
+    left.abort()
+    await checked.catch(() => {})
   }
 }
 

@@ -1,3 +1,4 @@
+import { checkedReader } from '../checked-parts.ts'
 import type { Kind, OpenEntry } from '../kind.ts'
 import { entriesOf, type Member } from '../manifest.ts'
 import type { ReadOptions } from '../../read-options.ts'
@@ -37,6 +38,6 @@ export function streamsOf(
     since: BigInt(entry.since),
     version: BigInt(entry.version),
     dbId: member.db_id,
-    open: () => entries[i]!.reader.stream(signal === undefined ? {} : { signal })
+    open: () => checkedReader(entries[i]!.reader, member.source, entry.parts).stream({ ...(signal && { signal }) })
   }))
 }
