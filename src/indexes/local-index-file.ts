@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { access, type FileHandle, open, rename, stat, unlink } from 'node:fs/promises'
+import { access, lstat, type FileHandle, open, rename, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { FileError, FormatError, IndexMissingError, SourceChangedError } from '../errors.ts'
 import { readFifo, writeFifo } from '../fifo.ts'
@@ -56,20 +56,24 @@ export async function readLocalIndex(
   }
 }
 
+export interface PlaceOptions extends PutIndexOptions {
+  /** What is no regular file, such as a fifo, gives way; otherwise it is written into. Default: false. */
+  plainOnly?: boolean | undefined
+}
+
 /**
  * Puts an index file at `path`: readers see the old file or all of the new one, also when the machine stops in between.
- * What is no regular file, such as a fifo, is written into.
  */
 export async function placeLocalIndex(
   path: string,
   bytes: Uint8Array,
-  { mode = 0o666, signal }: PutIndexOptions = {}
+  { mode = 0o666, signal, plainOnly = false }: PlaceOptions = {}
 ): Promise<void> {
   signal?.throwIfAborted()
   try {
-    const found = await stat(path).catch(ignoreMissing)
+    const found = await (plainOnly ? lstat(path) : stat(path)).catch(ignoreMissing)
     if (found?.isDirectory()) throw new FileError(path, 'EISDIR')
-    if (found === undefined || found.isFile()) await replace(path, bytes, mode & 0o666, signal)
+    if (found === undefined || plainOnly || found.isFile()) await replace(path, bytes, mode & 0o666, signal)
     else if (found.isFIFO()) await writeFifo(path, bytes, { signal })
     else await writeInto(path, 'w', mode, bytes, signal)
   } catch (error) {

@@ -55,7 +55,7 @@ export class LocalIndexStore implements WritableIndexStore, ListableIndexStore {
   }
 
   async put(name: string, bytes: Uint8Array, options?: PutIndexOptions): Promise<void> {
-    await placeLocalIndex(this.#pathOf(name), bytes, options)
+    await placeLocalIndex(this.#pathOf(name), bytes, { ...options, plainOnly: !this.#followLinks })
   }
 
   async *list({ signal }: ReadOptions = {}): AsyncGenerator<string, void, undefined> {

@@ -7,7 +7,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { createSecureContext, type TlsOptions as SecureContextOptions } from 'node:tls'
 import fastify, { type FastifyInstance } from 'fastify'
 import { FileError, OptionError } from '../errors.ts'
-import { authorizing } from './authorization.ts'
+import { authorizing, challengeOf } from './authorization.ts'
 import { finish, type Handler, pathOf } from './handler.ts'
 import { Metrics } from './metrics.ts'
 
@@ -67,6 +67,7 @@ export class ChunkServer implements AsyncDisposable {
   readonly #metrics = new Metrics()
   readonly #routes: readonly Route[]
   readonly #isAllowed: (request: IncomingMessage) => boolean
+  readonly #challenge: string | undefined
   readonly #onAccess: ((access: Access) => void) | undefined
   readonly #headersWithin: number
   readonly #running = new Set<ServerResponse>()
@@ -77,6 +78,7 @@ export class ChunkServer implements AsyncDisposable {
     this.#secrets = secrets
     this.#routes = routesOf(options)
     this.#isAllowed = authorizing(options.authorization)
+    this.#challenge = challengeOf(options.authorization)
     this.#onAccess = options.onAccess
     this.#headersWithin = options.headersWithin ?? HEADERS_WITHIN
     // Chunks are many and small: they go past the framework, which answers the rest.
@@ -171,6 +173,7 @@ export class ChunkServer implements AsyncDisposable {
     this.#watch(request, response, route?.kind ?? 'other')
     if (this.#closing !== undefined) response.setHeader('connection', 'close')
     if (path !== '/healthz' && !this.#isAllowed(request)) {
+      if (this.#challenge !== undefined) response.setHeader('www-authenticate', this.#challenge)
       return finish(response, 401, 'the Authorization header is not the right one')
     }
     if (route === undefined) return this.#answerRest(request, response)

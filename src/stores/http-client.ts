@@ -4,7 +4,7 @@ import { Agent, type Dispatcher, EnvHttpProxyAgent, interceptors } from 'undici'
 import { CairnError, StoreRefusedError, StoreUnavailableError } from '../errors.ts'
 import { ArrivingHead, type HeadCheck } from './head-check.ts'
 import { AnswerCollector, CutShortError, type HttpAnswer, TooLargeError } from './http-answer.ts'
-import { connectionFailure, isCertificateProblem, rootCause } from './http-failures.ts'
+import { connectionFailure, isCertificateProblem, isRefusedByServer, rootCause } from './http-failures.ts'
 import { proxiesOfEnvironment, proxyFor, shownProxy } from './proxy.ts'
 import { type StoreOptions, USUAL_CONCURRENCY } from './store-options.ts'
 import { readTlsFiles } from './tls-files.ts'
@@ -27,7 +27,7 @@ export interface HttpRequest {
 // Connections are kept for as long as servers usually do, so that a reader's next request after a pause is one round trip.
 const KEEP_ALIVE = 60_000
 const CONNECT_TIMEOUT = 10_000
-const MOST_REDIRECTIONS = 5
+const MOST_REDIRECTIONS = 10
 const DEFAULT_TIMEOUT = 60_000
 
 const REDIRECTIONS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
@@ -50,6 +50,7 @@ export class HttpClient implements AsyncDisposable {
   readonly #pool: Dispatcher
   readonly #proxy: URL | undefined
   readonly #timeout: number
+  readonly #hasCertificate: boolean
   readonly #headers: Record<string, string>
   /** Follows redirections; credentials stay behind when one leads to another host. */
   readonly #following: Dispatcher
@@ -63,6 +64,7 @@ export class HttpClient implements AsyncDisposable {
     this.#pool = pool
     this.#following = pool.compose(interceptors.redirect({ maxRedirections: MOST_REDIRECTIONS }))
     this.#timeout = options.timeout ?? DEFAULT_TIMEOUT
+    this.#hasCertificate = options.clientCert !== undefined
     this.#headers = credentials(origin, options)
   }
 
@@ -99,6 +101,9 @@ export class HttpClient implements AsyncDisposable {
       if (direct && answer.headers['location'] !== undefined && REDIRECTIONS.has(answer.status)) {
         this.#redirects = true
         answer = await this.#dispatch(this.#following, request)
+      }
+      if (REDIRECTIONS.has(answer.status) && answer.headers['location'] !== undefined) {
+        throw new StoreRefusedError(this.#name, `it redirects more than ${MOST_REDIRECTIONS} times`)
       }
       return { ...answer, body: await this.#decoded(answer, request) }
     } catch (error) {
@@ -174,15 +179,25 @@ export class HttpClient implements AsyncDisposable {
     if (error instanceof CutShortError) return this.#unavailable('the answer was cut short')
     if (error instanceof CairnError) return error
     const { code = '', message } = rootCause(error)
+    if (isRefusedByServer(code)) {
+      const reason = `it does not take our certificate, or wants one (${code}): --client-cert and --client-key say which`
+      return new StoreRefusedError(this.#name, reason, { cause: error })
+    }
     if (isCertificateProblem(code)) {
       return new StoreRefusedError(this.#name, `its certificate is not trusted: ${message} (${code})`, { cause: error })
     }
     if (/^Redirect loop/.test(message)) {
       return new StoreRefusedError(this.#name, 'it redirects in a circle', { cause: error })
     }
+    if (/^Invalid URL protocol/.test(message)) {
+      return new StoreRefusedError(this.#name, 'it redirects to what is neither http nor https', { cause: error })
+    }
     const where = hostAndPort(this.#origin)
     const shown = this.#proxy === undefined ? where : `${where}, through ${shownProxy(this.#proxy)}`
-    return this.#unavailable(connectionFailure(shown, error), error)
+    // TLS 1.3 tells a client that lacks a certificate only behind the handshake, and then just hangs up.
+    const isHungUp = code === 'UND_ERR_SOCKET' && this.#origin.protocol === 'https:' && !this.#hasCertificate
+    const hint = isHungUp ? '; it may want a client certificate' : ''
+    return this.#unavailable(connectionFailure(shown, error) + hint, error)
   }
 }
 

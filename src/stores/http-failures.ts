@@ -39,6 +39,11 @@ export function isCertificateProblem(code: string): boolean {
   return /CERT|^ERR_TLS|SELF_SIGNED|UNABLE_TO_|HOSTNAME_MISMATCH/.test(code)
 }
 
+/** Whether the server ended the handshake because of what we are (RFC 8446, 6.2): our certificate, or that there is none. */
+export function isRefusedByServer(code: string): boolean {
+  return /^ERR_SSL_.*ALERT_(HANDSHAKE_FAILURE|ACCESS_DENIED|UNKNOWN_CA|.*CERTIFICATE.*)$/.test(code)
+}
+
 /** A failed connection in words, with the host and port where that is what the user has to look at. */
 export function connectionFailure(host: string, error: unknown): string {
   const { code = '', message } = rootCause(error)

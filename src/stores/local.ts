@@ -22,6 +22,8 @@ export interface LocalStoreOptions {
   suffix?: string | undefined
   /** How the store names itself. Default: the directory as given. */
   name?: string | undefined
+  /** Go where a symlink in place of a prefix directory leads. What is served to others must not. Default: true. */
+  followLinks?: boolean | undefined
 }
 
 /** What casync and we call a chunk that is being written, and what desync calls it. */
@@ -40,16 +42,18 @@ export class LocalStore implements PrunableStore, LocatedStore {
   readonly directory: string
   readonly compressed: boolean
   readonly suffix: string
+  readonly #followLinks: boolean
 
   /** Looks at nothing; `LocalStore.open` does, and is what finds a wrong path early. */
   constructor(
     directory: string,
-    { uncompressed = false, suffix = '.cacnk', name = directory }: LocalStoreOptions = {}
+    { uncompressed = false, suffix = '.cacnk', name = directory, followLinks = true }: LocalStoreOptions = {}
   ) {
     this.name = name
     this.directory = directory
     this.compressed = !uncompressed
     this.suffix = suffix
+    this.#followLinks = followLinks
   }
 
   /** Opens a store that is there. Rejects with StoreInvalidError when the path is no directory that can be read. */
@@ -77,6 +81,7 @@ export class LocalStore implements PrunableStore, LocatedStore {
 
   async get<T>(id: ChunkId, use: UseChunk<T>, { signal }: ReadOptions = {}): Promise<T> {
     signal?.throwIfAborted()
+    if (await this.#leadsAway(id)) throw new ChunkMissingError(id, this.name)
     try {
       return await use(this.locate(id), this.name)
     } catch (error) {
@@ -88,6 +93,7 @@ export class LocalStore implements PrunableStore, LocatedStore {
 
   async has(id: ChunkId, { signal }: ReadOptions = {}): Promise<boolean> {
     signal?.throwIfAborted()
+    if (await this.#leadsAway(id)) return false
     for (const path of this.#names(id)) {
       const found = await lstat(path).catch((error) => this.#absent(error))
       signal?.throwIfAborted()
@@ -100,6 +106,7 @@ export class LocalStore implements PrunableStore, LocatedStore {
   async put(id: ChunkId, stored: Uint8Array, { signal }: ReadOptions = {}): Promise<boolean> {
     signal?.throwIfAborted()
     const path = this.#pathOf(id)
+    if (await this.#leadsAway(id)) throw new StoreRefusedError(this.name, `${dirname(path)} is a symlink`)
     try {
       // The other form counts as well. What is no chunk makes way: also a symlink, which says "missing".
       for (const other of this.#names(id)) {
@@ -158,6 +165,12 @@ export class LocalStore implements PrunableStore, LocatedStore {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
+
+  async #leadsAway(id: ChunkId): Promise<boolean> {
+    if (this.#followLinks) return false
+    const found = await lstat(dirname(this.#pathOf(id))).catch((error) => this.#absent(error))
+    return found?.isSymbolicLink() === true
+  }
 
   #pathOf(id: ChunkId): string {
     return join(this.directory, chunkPath(id, ''))

@@ -20,6 +20,8 @@ export interface OpenStoreOptions extends StoreOptions {
   probe?: boolean | undefined
   /** A chunk that the stores ought to have, once somebody knows one: it settles what a probe leaves open. */
   sample?: Promise<ChunkId | undefined> | undefined
+  /** Go where a symlink inside of a local store leads. Default: true. */
+  followLinks?: boolean | undefined
   /** What configuration says about one location; it yields to the options given here. */
   configured?: ((location: string) => StoreOptions) | undefined
 }

@@ -10,9 +10,11 @@ test('the password of a URL is never shown, its user and host are', (t) => {
   t.is(redact('http://u:a/b@host/c'), 'http://u:***@host/c')
   t.is(redact('http://u:a@h/1|http://v:b@h/2'), 'http://u:***@h/1|http://v:***@h/2')
   t.is(
-    redact('https://h/x?X-Amz-Signature=abc&part=1&access_token=q'),
-    'https://h/x?X-Amz-Signature=***&part=1&access_token=***'
+    redact('https://h/x?X-Amz-Signature=abc&sig=1&access_token=q s3+https://h/b?lookup=path&key=k'),
+    'https://h/x?X-Amz-Signature=***&sig=***&access_token=*** s3+https://h/b?lookup=path&key=***',
+    'a secret may have any name; "sig" used to be shown'
   )
+  t.is(redact('/files/what?name=x'), '/files/what?name=x')
 })
 
 test('a URL without a password is shown as it is', (t) => {

@@ -169,6 +169,16 @@ test('symlinks are not followed, neither as chunks nor as their directories', as
   await symlink(join(store.directory, 'kept'), join(store.directory, chunkPath(id)))
   t.is((await fetch(urlOf(url, id))).status, 404)
   t.true((await lstat(join(store.directory, chunkPath(id)))).isSymbolicLink())
+
+  await using own = await LocalStore.open(await realpath(store.directory), { followLinks: false })
+  const { url: served } = await serving(t, { store: own, chunks: { writable: true, verify: true } })
+  const absent = lcg(9, 5000)
+  await symlink(outside.directory, join(store.directory, chunkIdOf(absent).slice(0, 4)))
+  t.is((await fetch(urlOf(served, name))).status, 404, 'it used to be read where the link leads')
+  t.is((await fetch(urlOf(served, name), { method: 'HEAD' })).status, 404)
+  const refused = await put(urlOf(served, chunkIdOf(absent)), await native.compressChunk(absent, 'zstd'))
+  t.is(refused.status, 502, 'or written there')
+  t.false((await readdir(outside.directory, { recursive: true })).some((path) => path.includes(chunkIdOf(absent))))
 })
 
 test('the Authorization header must be the right one, whole', async (t) => {
@@ -176,6 +186,7 @@ test('the Authorization header must be the right one, whole', async (t) => {
   for (const authorization of [undefined, '', 'Bearer wrong', 'bearer right', 'Bearer right ly', 'Bearer righ']) {
     const answer = await fetch(urlOf(url, id), { headers: authorization === undefined ? {} : { authorization } })
     t.is(answer.status, 401, authorization)
+    t.is(answer.headers.get('www-authenticate'), 'Bearer')
   }
   t.is((await fetch(`${url}/x`)).status, 401)
   t.is((await fetch(`${url}/metrics`)).status, 401)

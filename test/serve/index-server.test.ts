@@ -101,6 +101,17 @@ test('what is no valid index is not sent, whatever it is called', async (t) => {
   }
 })
 
+test('an index that is put takes the place of whatever is no file; a fifo used to hold the client for ever', async (t) => {
+  const { url, path } = await served(t, { writable: true })
+  execFileSync('mkfifo', [join(path, 'fifo.caibx')])
+  await symlink(join(path, 'elsewhere'), join(path, 'link.caibx'))
+  for (const name of ['fifo', 'link']) {
+    t.is((await put(`${url}/${name}.caibx`, index)).status, 200)
+    t.true(Buffer.from(await (await fetch(`${url}/${name}.caibx`)).arrayBuffer()).equals(index))
+  }
+  t.false((await readdir(path)).includes('elsewhere'))
+})
+
 test('names that lead elsewhere are refused', async (t) => {
   const { port } = await served(t)
   for (const path of [

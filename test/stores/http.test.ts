@@ -86,6 +86,23 @@ test('credentials stay behind when a redirect leads to another host', async (t) 
   t.deepEqual(seen, [undefined, undefined])
 })
 
+test('ten redirects are followed; more, and those to other protocols, are refused and say why', async (t) => {
+  const listener: RequestListener = (request, response) => {
+    const [, , depth, ...rest] = request.url!.split('/')
+    const left = Number(depth)
+    if (left === 0) return void response.end(stored)
+    response.writeHead(302, { location: left > 90 ? 'ftp://127.0.0.1/x' : `/base/${left - 1}/${rest.join('/')}` }).end()
+  }
+  const url = await servedBy(t, listener)
+  const reading = async (left: number) => {
+    await using store = await openStore(`${url}/base/${left}`, once)
+    return await read(store, id)
+  }
+  t.deepEqual(await reading(10), plain)
+  await t.throwsAsync(reading(12), { instanceOf: StoreRefusedError, message: /redirects more than 10 times/ })
+  await t.throwsAsync(reading(99), { instanceOf: StoreRefusedError, message: /neither http nor https/ })
+})
+
 test('redirects in a circle are refused', async (t) => {
   const store = await storeBehind(t, (request, response) => response.writeHead(302, { location: request.url! }).end())
   await t.throwsAsync(read(store, id), { instanceOf: StoreRefusedError })

@@ -79,7 +79,7 @@ an index must send what its name or format promises. SIGTERM lets running downlo
 async function openChunks(invocation: Serving): Promise<ChunkStore | undefined> {
   const { values } = invocation
   const { chunks, store, storeFile, writable, cache, cacheLimit, cacheRepair } = values
-  const options = { ...(await connection(invocation)), probe: true }
+  const options = { ...(await connection(invocation)), probe: true, followLinks: chunks === undefined }
   if (writable) {
     const [location = chunks, ...others] = store
     if (others.length > 0 || cache !== undefined || storeFile !== undefined) {
@@ -122,8 +122,13 @@ async function listen(invocation: Serving, server: ChunkServer, { host, port }: 
 function logAccess(terminal: Terminal, { client, method, path, status, bytes, milliseconds }: Access): void {
   const time = new Date().toISOString()
   terminal.err(
-    `${printable(redact(`${time} ${client} ${method} ${path} ${status} ${bytes} ${milliseconds.toFixed(1)}ms`))}\n`
+    `${printable(redact(`${time} ${client} ${method} ${withoutQuery(path)} ${status} ${bytes} ${milliseconds.toFixed(1)}ms`))}\n`
   )
+}
+
+/** Nobody here reads a query, and what others put there may be a secret by any name. */
+function withoutQuery(path: string): string {
+  return path.replace(/\?.*$/s, '?***')
 }
 
 /** Resolves when somebody asks the program to end. */
