@@ -123,7 +123,9 @@ async function openCacheToRead(
   options: OpenStoreOptions
 ): Promise<WritableStore | undefined> {
   try {
-    return await openCache(text, limit, options)
+    // Also without a limit it is remembered what was used: there may be one the next time.
+    const cache = await openCache(text, limit, options)
+    return cache instanceof LocalStore ? new BoundedCache(cache, Infinity) : cache
   } catch (error) {
     const { code } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException
     if (!(error instanceof StoreInvalidError) || !UNWRITABLE.has(code)) throw error

@@ -1,9 +1,11 @@
 import { execFile } from 'node:child_process'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setImmediate as turn } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import test from 'ava'
 import { ChunkMissingError, LocationError, OptionError, StoreInvalidError } from '../../src/errors.ts'
+import { chunkPath } from '../../src/formats/chunk-id.ts'
 import { openStore, openStores, openWritableStore } from '../../src/stores/open-store.ts'
 import { isPrunable } from '../../src/stores/store.ts'
 import { chunkIdOf, lcg } from '../support/chunks.ts'
@@ -73,6 +75,23 @@ test('what was read through a cache is in the cache', async (t) => {
   await store[Symbol.asyncDispose]()
   await using kept = await openStore(cache)
   t.deepEqual(await read(kept, id), plain)
+})
+
+test('what was used counts as used also while the cache has no limit', async (t) => {
+  const directory = await scratch(t)
+  const [origin, cache] = [join(directory, 'origin'), join(directory, 'cache')]
+  await using store = await openWritableStore(origin)
+  await store.put(id, await storedFor(store, plain))
+  const file = join(cache, chunkPath(id))
+  const use = async () => {
+    await using through = await openStores({ stores: [origin], cache })
+    await read(through, id)
+  }
+  await use()
+  await utimes(file, 0, 0)
+  await use()
+  while ((await stat(file)).mtimeMs === 0) await turn()
+  t.pass()
 })
 
 test('a cache may be limited only where it is a directory', async (t) => {
