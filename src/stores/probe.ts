@@ -13,8 +13,7 @@ export interface ProbeStoresOptions extends ProbeOptions {
 }
 
 /**
- * Asks every store side by side whether it can be spoken to. Rejects when none can; what is wrong with some of them is
- * told, and the others go on.
+ * Asks every store side by side whether it can be spoken to. Rejects when none can; what is wrong with the rest is told.
  */
 export async function probeStores(
   stores: readonly ChunkStore[],
@@ -23,9 +22,10 @@ export async function probeStores(
   const answers = await Promise.allSettled(stores.map(async (store) => store.probe?.({ signal, sample })))
   const failures = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason as unknown] : []))
   signal?.throwIfAborted()
-  if (failures.length === stores.length && !replaceable) throw failures[0]
-  for (const failure of failures) {
+  const isLost = failures.length === stores.length && !replaceable
+  for (const failure of isLost ? failures.slice(1) : failures) {
     if (!(failure instanceof CairnError)) throw failure
     onNotice?.(failure.message, failure)
   }
+  if (isLost) throw failures[0]
 }
