@@ -114,7 +114,7 @@ for (const { name, missing, http, start } of TRANSPORTS) {
     t: ExecutionContext,
     faulty: (port: number) => Promise<{ port: number; injected: number }>
   ) => {
-    t.timeout(600_000, 'random reads')
+    t.timeout(120_000 + READS * 180, 'random reads')
     const directory = await scratch(t)
     const blob = await makeBlob(directory)
     const { port, at } = await start(t, blob, directory)
