@@ -26,10 +26,16 @@ export async function readFifo(path: string, { signal }: ReadOptions = {}): Prom
   return signal === undefined ? pipe : addAbortSignal(signal, pipe)
 }
 
-/** Writes into a fifo, once somebody reads from it. */
-export async function writeFifo(path: string, bytes: Uint8Array, { signal }: ReadOptions = {}): Promise<void> {
+/** Writes into a fifo, once somebody reads from it. Pieces are kept until they have been read. */
+export async function writeFifo(
+  path: string,
+  bytes: Uint8Array | AsyncIterable<Uint8Array>,
+  { signal }: ReadOptions = {}
+): Promise<void> {
   const fd = await openForWriting(path, signal)
-  await pipeline([bytes], new Socket({ fd, readable: false, writable: true }), { signal })
+  await pipeline(bytes instanceof Uint8Array ? [bytes] : bytes, new Socket({ fd, readable: false, writable: true }), {
+    signal
+  })
 }
 
 async function openForWriting(path: string, signal: AbortSignal | undefined): Promise<number> {

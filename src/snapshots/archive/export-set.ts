@@ -24,6 +24,7 @@ import {
   partsOf
 } from './layout.ts'
 import { NewFile } from './new-file.ts'
+import { outputPlace, writeInto } from './output-place.ts'
 import { writeParts } from './parts.ts'
 import type { Sealer } from './sealer.ts'
 import { readStored, type StoredSizes, storedSizes } from './stored-chunks.ts'
@@ -108,7 +109,7 @@ export interface ExportedTo {
   readonly files: readonly string[]
 }
 
-/** Exports a set to a file, which is there only when it is whole. */
+/** Exports a set to a file, which is there only when it is whole, or into the fifo or device that is there. */
 export async function exportSetTo(
   repository: Repository,
   ref: SetRef,
@@ -121,6 +122,11 @@ export async function exportSetTo(
   if (partSize !== undefined) {
     const { list, parts } = await writeParts(exported.stream({ signal, transient: true }), path, { partSize, signal })
     return { set, bytes: parts.total, files: [...parts.parts.map(({ name }) => name), list] }
+  }
+  const place = await outputPlace(path)
+  if (place.kind !== 'file') {
+    const bytes = await writeInto(place, exported.stream({ signal }), { signal })
+    return { set, bytes, files: [path] }
   }
   await using file = await NewFile.create(path)
   await file.writeAll(exported.stream({ signal, transient: true }), { signal })

@@ -79,7 +79,7 @@ export async function writeArchive(
   await file.writeAll(archiveOf(reader.stream({ signal }), reader.size, options), { signal })
   await file.sync()
   const result = await verifyArchive(createReadStream(file.temporary), { sealer, signal, what: path })
-  await file.publish()
+  await file.publish({ signal })
   return result
 }
 
@@ -131,7 +131,7 @@ export async function restoreArchive(
   await using file = await NewFile.create(target)
   const result = await parseArchive(bytes, (piece) => file.write(piece), options)
   options.signal?.throwIfAborted()
-  await file.publish()
+  await file.publish({ signal: options.signal })
   return result
 }
 
