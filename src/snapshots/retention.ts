@@ -38,7 +38,10 @@ export function planRetention(
   now: Date = new Date()
 ): RetentionAction[] {
   const { minKeep = 1 } = policy
-  const sound = sets.filter((set) => set.broken === undefined).toSorted((a, b) => b.id - a.id)
+  // By time, not by id: what was imported may be far older than its id.
+  const sound = sets
+    .filter((set) => set.broken === undefined)
+    .toSorted((a, b) => begunAt(b) - begunAt(a) || b.id - a.id)
   const reasons = new Map<SetRecord, string[]>(sound.map((set) => [set, []]))
   const keep = (set: SetRecord, reason: string) => reasons.get(set)!.push(reason)
 
@@ -55,7 +58,8 @@ export function planRetention(
     }
   }
   const labels = Object.entries(policy.keepLabels ?? {})
-  const hasRules = Object.entries(policy).some(([rule, value]) => rule !== 'minKeep' && value !== undefined)
+  const counts = Object.entries(policy).filter(([rule]) => rule !== 'minKeep' && rule !== 'keepLabels')
+  const hasRules = labels.length > 0 || counts.some(([, value]) => value !== undefined)
   for (const set of living) {
     const { created_at, labels: own, expires_at } = set.manifest!
     if (policy.keepWithin !== undefined && now.getTime() - Date.parse(created_at) <= policy.keepWithin) {
@@ -122,6 +126,10 @@ export async function applyPrune(
     }
   }
   return { forgotten, skipped, warnings }
+}
+
+function begunAt({ manifest }: SetRecord): number {
+  return Date.parse(manifest!.created_at)
 }
 
 function isExpired({ manifest }: SetRecord, now: Date): boolean {

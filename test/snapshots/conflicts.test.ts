@@ -182,8 +182,32 @@ test('a plan keeps the newest of each hour, day, week, month and year, and one s
   t.deepEqual(kept({ keepLast: 0 }), [6])
   t.deepEqual(kept({ keepLast: 0, minKeep: 0 }), [])
   t.deepEqual(kept({}), [6, 5, 4, 3, 2, 1])
+  // No label is no rule (it used to be one, which kept nothing).
+  t.deepEqual(kept({ keepLabels: {} }), [6, 5, 4, 3, 2, 1])
   const expired = [...sets, set(7, '2026-01-02T12:00:00.000Z', {}, '2026-01-02T13:00:00.000Z')]
   t.deepEqual(kept({ keepLast: 2 }, expired), [6, 5])
+})
+
+test('an old set with a high id, as imports have, is not the newest (ids used to decide)', (t) => {
+  const set = (id: number, created_at: string) =>
+    ({
+      id,
+      name: `n${id}`,
+      address: '',
+      manifest: { created_at, labels: {}, expires_at: null }
+    }) as unknown as SetRecord
+  const sets = [set(1, '2026-01-02T10:00:00.000Z'), set(2, '2026-01-02T12:00:00Z'), set(3, '2020-01-01T00:00:00.000Z')]
+  const kept = (policy: Parameters<typeof planRetention>[1]) =>
+    planRetention(sets, policy, new Date('2026-01-03T00:00:00.000Z'))
+      .filter(({ action }) => action === 'keep')
+      .map(({ id }) => id)
+  for (const rule of ['keepLast', 'keepHourly', 'keepDaily', 'keepWeekly', 'keepMonthly', 'keepYearly'] as const) {
+    t.deepEqual(kept({ [rule]: 1 }), [2], rule)
+  }
+  t.deepEqual(kept({ keepLast: 0 }), [2])
+  // Of the same time, the higher id.
+  sets.push(set(4, '2026-01-02T12:00:00.000Z'))
+  t.deepEqual(kept({ keepLast: 1 }), [4])
 })
 
 test('gc removes what no set needs, and only when it is old enough', async (t) => {
