@@ -16,7 +16,10 @@ const DAY = 24 * 60 * 60 * 1000
 export interface CleanupConfig {
   readonly maxLogSize: number
   readonly maxLogAge: number
-  /** Of what restores have moved aside, and of earlier recovery files. */
+  /**
+   * Of earlier recovery files, and of what restores have moved aside: where it is given, the sooner of this and of what
+   * the restore said; by default what the restore said.
+   */
   readonly maxBackupAge: number
   /** Of what captures and imports that died have left. */
   readonly maxStaleRunAge: number
@@ -25,6 +28,9 @@ export interface CleanupConfig {
   /** Also remove chunks that no set needs. */
   readonly gc: boolean
 }
+
+/** What somebody says of it; undefined is the default. */
+export type CleanupWishes = { readonly [K in keyof CleanupConfig]?: CleanupConfig[K] | undefined }
 
 export const CLEANUP_DEFAULTS: CleanupConfig = {
   maxLogSize: 100 * 1024 * 1024,
@@ -54,11 +60,12 @@ export class CleanupResult {
 /** Clears away logs, what restores have kept, and what dead processes have left. Failures are gathered, and end nothing. */
 export async function cleanup(
   repository: Repository,
-  config: Partial<CleanupConfig> = {},
+  config: CleanupWishes = {},
   options: ReadOptions & { now?: Date | undefined } = {}
 ): Promise<CleanupResult> {
-  const wanted = { ...CLEANUP_DEFAULTS, ...config }
-  const work = new Cleanup(repository, wanted, (options.now ?? new Date()).getTime())
+  const given = Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined))
+  const wanted: CleanupConfig = { ...CLEANUP_DEFAULTS, ...given }
+  const work = new Cleanup(repository, wanted, config.maxBackupAge ?? Infinity, (options.now ?? new Date()).getTime())
   for (const part of [() => work.logs(), () => work.restores(), () => work.archives(), () => work.staleRuns()]) {
     options.signal?.throwIfAborted()
     await work.gathering(part)
@@ -78,6 +85,8 @@ class Cleanup {
   constructor(
     readonly repository: Repository,
     readonly config: CleanupConfig,
+    /** Beside what each restore said. */
+    readonly maxUndoAge: number,
     readonly now: number
   ) {}
 
@@ -116,7 +125,7 @@ class Cleanup {
     for (const record of await listRestores(paths)) {
       const { restore, at, keep_until } = record.plan
       const age = this.now - Date.parse(at)
-      const over = this.now >= Date.parse(keep_until)
+      const over = this.now >= Date.parse(keep_until) || age > this.maxUndoAge
       await this.gathering(async () => {
         if (record.progress === 'complete' && over) await this.#keepForGood(new RestoreState(paths, record))
         const isFinished = record.progress === 'reverted' || record.progress === 'cleaned'

@@ -39,6 +39,25 @@ test('B3: what was there before a restore of 30 days ago is removed, what was re
   t.regex((await state.revert()).notice!, /cleaned up/)
 })
 
+test('B3: an age of backups that is given counts for what restores keep as well (it used not to)', async (t) => {
+  const { directory, repository } = await freshRepository(t)
+  const home = await writeTree(join(directory, 'home'), { a: 'one' })
+  await repository.sets.create({ sources: [treeSource('home', home)] })
+  const now = new Date(Date.now() + 2 * DAY)
+  for (const [keepUndo, config, gone] of [
+    [30 * DAY, { maxBackupAge: DAY }, 1],
+    [30 * DAY, { maxBackupAge: 3 * DAY }, 0],
+    [30 * DAY, { maxBackupAge: undefined }, 0],
+    [DAY, { maxBackupAge: 30 * DAY }, 1],
+    [30 * DAY, {}, 0]
+  ] as const) {
+    const state = await repository.restore(1, { keepUndo })
+    const { backupsDeleted, errors } = await cleanup(repository, config, { now })
+    t.deepEqual([backupsDeleted, errors], [gone, []])
+    if (gone === 0) await state.cleanup()
+  }
+})
+
 test('B4: of two abandoned captures the one that is 48 hours old goes, the newer one stays', async (t) => {
   const { repository } = await freshRepository(t)
   const { staging } = repository.paths

@@ -3,17 +3,18 @@ import { command } from '../command.ts'
 import { toJson } from '../json.ts'
 import { describe } from '../message.ts'
 import { notice } from '../notices.ts'
-import { defaulting, flag } from '../options.ts'
+import { defaulting, flag, single } from '../options.ts'
 import { formatSize, parseDuration, parseSize } from '../quantities.ts'
 import { dryRunOption, jsonOption, openedRepository } from '../snapshot-options.ts'
 
-const { maxLogSize, maxLogAge, maxBackupAge, maxStaleRunAge } = CLEANUP_DEFAULTS
+const { maxLogSize, maxLogAge, maxStaleRunAge } = CLEANUP_DEFAULTS
 
 export default command({
   name: 'snapshot cleanup',
   usage: '<repo>',
   summary: 'remove old logs, what restores have kept, and what was abandoned',
-  details: 'Goes on after what cannot be removed, says so, and ends with 1.',
+  details: `Goes on after what cannot be removed, says so, and ends with 1. What a capture or an import that died has left is of no
+use to anybody: every command that changes something removes it at once, however young, and so only a dry run meets any.`,
   example: [
     'cairn snapshot cleanup /backup/repo --dry-run',
     'cairn snapshot cleanup /backup/repo --max-backup-age 1d --gc'
@@ -21,15 +22,14 @@ export default command({
   options: {
     maxLogSize: defaulting('--max-log-size <size>', 'longer logs go (default: 100M)', parseSize, maxLogSize),
     maxLogAge: defaulting('--max-log-age <duration>', 'older logs go (default: 7d)', parseDuration, maxLogAge),
-    maxBackupAge: defaulting(
+    maxBackupAge: single(
       '--max-backup-age <duration>',
-      'what was there before a restore goes (default: 7d)',
-      parseDuration,
-      maxBackupAge
+      'older recovery files go (default: 7d), and what restores keep (default: as they were told)',
+      parseDuration
     ),
     maxStaleRunAge: defaulting(
       '--max-stale-run-age <duration>',
-      'what was abandoned goes (default: 24h)',
+      'what was abandoned is counted by a dry run (default: 24h)',
       parseDuration,
       maxStaleRunAge
     ),
