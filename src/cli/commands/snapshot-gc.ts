@@ -9,8 +9,9 @@ export default command({
   name: 'snapshot gc',
   usage: '<repo>',
   summary: 'remove chunks and indexes that no set needs',
-  details: `What is younger than the grace period stays, as somebody may be about to use it, and so does what a mount shows. A
-manifest or an index that cannot be read stops it: what that set needs is not known.`,
+  details: `What is younger than the grace period stays, as somebody may be about to use it, and so does what somebody has looked
+into in a mount, until that ends. A forgotten set into which nobody has looked goes, and from the mount within 15 seconds.
+A manifest or an index that cannot be read stops it: what that set needs is not known.`,
   example: ['cairn snapshot gc /backup/repo --dry-run', 'cairn snapshot gc /backup/repo --grace 1h'],
   options: {
     grace: single('--grace <duration>', 'what is younger stays (default: 24h)', parseDuration),
