@@ -11,6 +11,8 @@ import type { Serving, Transport, TransportOptions } from './transport.ts'
 import { release } from './unmount.ts'
 
 const BLOCK = 4096
+const NO_TABLE =
+  'there is no tree table to make the image of (with an index, --scan now makes one; without, there never is one)'
 
 /** The kernel's own EROFS over an image that a FUSE mount, attached nowhere, puts together as it is read. */
 export const erofs: Transport = {
@@ -28,7 +30,7 @@ export const erofs: Transport = {
       if (error instanceof FormatError) throw new MountRefusedError(mountPoint, error.message, { cause: error })
       throw error
     })
-    if (image === undefined) throw new MountRefusedError(mountPoint, 'the tree table is not there yet')
+    if (image === undefined) throw new MountRefusedError(mountPoint, NO_TABLE)
     return startErofs(image, mountPoint, options)
   }
 }

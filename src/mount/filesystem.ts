@@ -50,6 +50,8 @@ export interface Statistics {
   readonly bytes: number
   /** Entries, 0 where they are not counted yet. */
   readonly files: number
+  /** The largest inode number, where that is more than `bytes` suggests. */
+  readonly largestInode?: number
 }
 
 /**

@@ -55,7 +55,7 @@ export const fuseNative: Transport = {
 
 /** The options as libfuse reads them. Nothing from outside gets in unescaped: a comma in a name would be an option. */
 export async function optionText(filesystem: Filesystem, options: TransportOptions): Promise<string> {
-  const { bytes } = await filesystem.statistics()
+  const { bytes, largestInode = bytes } = await filesystem.statistics()
   const { lifetime } = await filesystem.attributes(ROOT_INODE)
   const seconds = lifetime === undefined ? FOREVER : Math.floor(lifetime / 1000)
   return [
@@ -66,7 +66,8 @@ export async function optionText(filesystem: Filesystem, options: TransportOptio
     `fsname=${shorten(options.source).replace(/[\\,]/g, '\\$&')}`,
     ...(options.allowOther ? ['allow_other'] : []),
     ...(options.defaultPermissions ? ['default_permissions'] : []),
-    ...(bytes < LARGEST_32_BIT ? ['use_ino'] : [])
+    // Cut to 32 bits, a directory could have the number of one above it.
+    ...(largestInode < LARGEST_32_BIT ? ['use_ino'] : [])
   ].join(',')
 }
 

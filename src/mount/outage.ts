@@ -51,7 +51,8 @@ export function waitingThroughOutages(
   })
 }
 
-function isOutage(error: unknown): boolean {
+/** Whether the store could not be reached, or did not answer in time: it may yet. */
+export function isOutage(error: unknown): boolean {
   return error instanceof StoreUnavailableError || (error instanceof DOMException && error.name === 'TimeoutError')
 }
 

@@ -1,9 +1,10 @@
 import { ChunkCorruptError, ChunkMissingError, StoreRefusedError, StoreUnavailableError } from '../errors.ts'
 import type { ExpectedChunk } from '../formats/chunk-id.ts'
 import type { ReadOptions } from '../read-options.ts'
+import { isOutage } from './outage.ts'
 import type { Report } from './transport.ts'
 
-/** How long the same problem stays silent after it was told, in milliseconds: a retrying program is one line, not many. */
+/** How long the same failure of a request stays silent after it was told, in milliseconds: a retrying program is one line. */
 const SILENCE = 10_000
 /** Problems remembered at once; more different ones than this within the silence are told again. */
 const MOST_REMEMBERED = 4096
@@ -17,15 +18,25 @@ interface ReadsChunks {
   readonly fetch?: Bring<void>
 }
 
-/** Tells, one line each, why requests failed: the program that asked sees only an errno. */
+export interface ProblemsOptions {
+  /** Requests wait through outages, so that one has failed nobody yet. Default: false. */
+  readonly waits?: boolean
+}
+
+/**
+ * Tells, one line each, why requests failed: the program that asked sees only an errno. A chunk that could not be
+ * delivered is one line, however often it is asked for, until it has been delivered.
+ */
 export class Problems {
   readonly #tell: (line: string) => void
+  readonly #waits: boolean
   readonly #told = new Map<string, number>()
   /** Told by chunk already, so not again by request. */
   readonly #explained = new WeakSet<object>()
 
-  constructor(tell: (line: string) => void) {
+  constructor(tell: (line: string) => void, { waits = false }: ProblemsOptions = {}) {
     this.#tell = tell
+    this.#waits = waits
   }
 
   /** A request failed: what a transport calls. */
@@ -40,9 +51,15 @@ export class Problems {
 
   /** A chunk could not be delivered. */
   chunk(id: string, store: string, error: unknown): void {
+    if (this.#waits && isOutage(error)) return
     if (typeof error === 'object' && error !== null) this.#explained.add(error)
     const from = storeOf(error) ?? store
-    this.#once(`chunk ${id} from ${printable(from)}: ${printable(reasonOf(error))}`, id)
+    this.#once(`chunk ${id} from ${printable(from)}: ${printable(reasonOf(error))}`, id, Infinity)
+  }
+
+  /** A chunk was delivered: when it cannot be the next time, that is news. */
+  delivered(id: string): void {
+    if (this.#told.size > 0) this.#told.delete(id)
   }
 
   #isExplained(error: unknown): boolean {
@@ -52,10 +69,10 @@ export class Problems {
     return false
   }
 
-  #once(line: string, key = line): void {
+  #once(line: string, key = line, silence = SILENCE): void {
     const now = performance.now()
     const last = this.#told.get(key)
-    if (last !== undefined && now - last < SILENCE) return
+    if (last !== undefined && now - last < silence) return
     this.#told.delete(key)
     if (this.#told.size >= MOST_REMEMBERED) this.#told.delete(this.#told.keys().next().value!)
     this.#told.set(key, now)
@@ -72,7 +89,9 @@ export function reportingFailures<S extends ReadsChunks>(source: S, problems: Pr
     <T>(bring: Bring<T>): Bring<T> =>
     async (chunk, options) => {
       try {
-        return await bring(chunk, options)
+        const brought = await bring(chunk, options)
+        problems.delivered(chunk.id)
+        return brought
       } catch (error) {
         if (options?.ahead !== true && !hasLeft(error, options?.signal)) problems.chunk(chunk.id, source.name, error)
         throw error

@@ -120,7 +120,7 @@ export class SnapshotFilesystem implements Filesystem {
   }
 
   async statistics(): Promise<Statistics> {
-    return { bytes: 0, files: (await this.#sets.files()).length }
+    return { bytes: 0, files: (await this.#sets.files()).length, largestInode: Number.MAX_SAFE_INTEGER }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

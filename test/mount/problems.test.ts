@@ -66,3 +66,27 @@ test('a chunk told of by request only still names chunk and store', (t) => {
   new Problems((text) => lines.push(text)).request('read', new ChunkMissingError(id, '/s'))
   t.deepEqual(lines, [`chunk ${id} from /s: missing`])
 })
+
+test('a chunk is told again only when it had been delivered in between (it used to be every ten seconds)', (t) => {
+  const lines: string[] = []
+  const problems = new Problems((text) => lines.push(text))
+  const missing = () => problems.chunk(id, '/s', new ChunkMissingError(id, '/s'))
+  missing()
+  missing()
+  t.is(lines.length, 1)
+  problems.delivered(id)
+  missing()
+  t.is(lines.length, 2)
+})
+
+test('where requests wait through outages, one is no failure of a chunk (it used to be told as one at every attempt)', async (t) => {
+  const lines: string[] = []
+  const problems = new Problems((text) => lines.push(text), { waits: true })
+  const down = new StoreUnavailableError('/s', 'refused')
+  await t.throwsAsync(reportingFailures(sourceThatFails(down), problems).read(chunk), { is: down })
+  t.deepEqual(lines, [])
+  problems.request('a request waits for the store; it', down)
+  t.is(lines.length, 1)
+  await t.throwsAsync(reportingFailures(sourceThatFails(new ChunkMissingError(id, '/s')), problems).read(chunk))
+  t.is(lines.length, 2)
+})

@@ -102,7 +102,8 @@ async function serve(invocation: Mounting, onReady?: () => Promise<void>): Promi
   const { args, values } = invocation
   const [index] = args
   native.shareHeap()
-  const problems = new Problems((line) => notice({ ...invocation, quiet: false }, line))
+  const say = (line: string) => notice({ ...invocation, quiet: false }, line)
+  const problems = new Problems(say, { waits: values.onOutage === 'wait' })
   if (index !== '-' && values.what === undefined && (await isRepository(index))) {
     refuseName(values.name, `${index} is a repository`)
     // A mount of an index, which is what is mounted most, starts without what it never needs.

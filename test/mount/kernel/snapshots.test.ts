@@ -1,7 +1,9 @@
+import { execFile } from 'node:child_process'
 import { lstat, mkdir, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import test from 'ava'
-import { mount } from '../../../src/mount/index.ts'
+import { mount, type MountOptions } from '../../../src/mount/index.ts'
 import { InodeRanges } from '../../../src/mount/inode-ranges.ts'
 import { SnapshotFilesystem } from '../../../src/mount/snapshot-filesystem.ts'
 import { collectGarbage } from '../../../src/snapshots/garbage.ts'
@@ -27,11 +29,11 @@ async function mounted(t: import('ava').ExecutionContext) {
       streamSource('said', ['echo', 'hi'])
     ]
   })
-  const open = async (name: string) => {
+  const open = async (name: string, options: MountOptions = {}) => {
     const path = join(directory, name)
     await mkdir(path)
     const filesystem = await SnapshotFilesystem.open(repository)
-    const one = await mount(filesystem, path)
+    const one = await mount(filesystem, path, options)
     const close = async () => {
       await one[Symbol.asyncDispose]()
       await filesystem[Symbol.asyncDispose]()
@@ -109,6 +111,22 @@ onMount('every node has an inode of its own, the same in a second mount, which a
   const second = await open('two')
   t.deepEqual(await inodesOf(second.path), inodes)
 })
+
+onMount(
+  'through fuse-native no directory has the number of one above it, which find used to take for a loop',
+  async (t) => {
+    const { path } = await (await mounted(t)).open('mnt', { transport: 'fuse-native' })
+    const { stdout } = await promisify(execFile)('find', [path, '-type', 'f'])
+    const found = stdout.split('\n').filter((line) => line.startsWith(join(path, 'ids/1/')))
+    t.deepEqual(found.map((line) => line.slice(join(path, 'ids/1/').length)).sort(), [
+      'disks/root',
+      'home/a',
+      'home/b/c',
+      'home/b/d/e',
+      'said'
+    ])
+  }
+)
 
 onMount('new sets show, forgotten ones go, and what is open stays readable through a gc', async (t) => {
   t.timeout(60_000)
