@@ -1,4 +1,4 @@
-import { lstat, readdir, readFile, realpath, statfs } from 'node:fs/promises'
+import { lstat, readdir, readFile, realpath, stat, statfs } from 'node:fs/promises'
 import { basename, dirname, join, resolve, sep } from 'node:path'
 import { TargetRefusedError } from '../errors.ts'
 import { ignoreAbsent, naming } from './atomic-files.ts'
@@ -83,13 +83,15 @@ export async function stepsFor({ target, staged, aside, perChild }: RestoreTarge
 
 /** Rejects with NoSpaceError where a file system has no room for what is staged on it beside what is there. */
 export async function checkSpace(targets: readonly RestoreTarget[]): Promise<void> {
-  const needs = new Map<string, number>()
+  // By device: targets in different directories may share their room.
+  const needs = new Map<number, { place: string; needed: number }>()
   for (const { member, staged } of targets) {
-    const place = await existingAbove(dirname(staged))
-    const bytes = entriesOf(member).reduce((sum, entry) => sum + entry.bytes, 0)
-    needs.set(place, (needs.get(place) ?? 0) + bytes)
+    const above = await existingAbove(dirname(staged))
+    const { dev } = await naming(above, () => stat(above))
+    const { place, needed } = needs.get(dev) ?? { place: above, needed: 0 }
+    needs.set(dev, { place, needed: needed + entriesOf(member).reduce((sum, entry) => sum + entry.bytes, 0) })
   }
-  for (const [place, needed] of needs) {
+  for (const { place, needed } of needs.values()) {
     const { bavail, bsize } = await statfs(place)
     if (bavail * bsize < needed) throw new NoSpaceError(place, needed, bavail * bsize)
   }
