@@ -44,7 +44,7 @@ export {
 export { type ImportedSet, type ImportOptions, importSet, SetImport, startImport } from './archive/import-set.ts'
 export { missingParts, type PartList, readPartList, readParts, writeParts } from './archive/parts.ts'
 export { CommandSealer, KeySealer, type Sealer, type SealResult, SignSealer } from './archive/sealer.ts'
-export { Archive, Snapshot } from './archive/single.ts'
+export { Archive, Snapshot, writeToTempFile } from './archive/single.ts'
 
 export { keyCommand, keyEnvironment, keyFile, type KeySlot, passphrase, rawKey } from './recovery/keys.ts'
 export { type Multi, MultiFile, type MultiFileOptions } from './recovery/multi-file.ts'
