@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import { OptionError } from '../errors.ts'
 import { identitiesIn } from '../snapshots/archive/age.ts'
-import { CommandSealer, KeySealer, type Sealer, SignSealer } from '../snapshots/archive/sealer.ts'
+import { CommandSealer, KeySealer, type Sealer, type SealResult, SignSealer } from '../snapshots/archive/sealer.ts'
 import { naming } from '../snapshots/atomic-files.ts'
 import { keyFile } from '../snapshots/recovery/keys.ts'
 import { splitWords } from '../snapshots/run-command.ts'
+import { notice } from './notices.ts'
 import { listedUnder, oneOf, single, text, type ValuesOf } from './options.ts'
 
 /** How the sums of an archive are bound to a key. */
@@ -35,6 +36,17 @@ export async function sealerFor(
   if (deed !== 'seal' && openCommand === undefined)
     throw new OptionError('--open-command', 'says how to open, and is needed')
   return new CommandSealer({ seal: splitWords(sealCommand ?? ''), open: splitWords(openCommand ?? '') })
+}
+
+/** Says of an archive that was taken although the seal that was asked for is not there, or does not hold. */
+export function noticeSeal(
+  listener: Parameters<typeof notice>[0],
+  file: string,
+  sealer: Sealer | undefined,
+  { seal }: Pick<SealResult, 'seal'>
+): void {
+  if (sealer === undefined || seal === 'verified') return
+  notice(listener, `${file} ${seal === 'absent' ? 'is not sealed' : 'has a seal that was not verified'}, and was taken`)
 }
 
 /** All identities of age in these files. */

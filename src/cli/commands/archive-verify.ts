@@ -2,7 +2,7 @@ import { verifyArchive } from '../../snapshots/archive/single.ts'
 import { archiveInput, archiveName } from '../archive-input.ts'
 import { command } from '../command.ts'
 import { toJson } from '../json.ts'
-import { forceOptions, sealerFor, sealOptions } from '../seal-options.ts'
+import { forceOptions, noticeSeal, sealerFor, sealOptions } from '../seal-options.ts'
 import { jsonOption } from '../snapshot-options.ts'
 
 export default command({
@@ -13,7 +13,8 @@ export default command({
     'A seal is checked where one of the seal options is given; then it has to be there. FILE - is standard input.',
   example: ['cairn archive verify state.snap'],
   options: { ...sealOptions, ...forceOptions, ...jsonOption },
-  async run({ args, values, terminal, signal }) {
+  async run(invocation) {
+    const { args, values, terminal, signal } = invocation
     const [file] = args
     const sealer = await sealerFor(values, 'open')
     const { sums, seal, meta } = await verifyArchive(archiveInput(file, terminal), {
@@ -22,6 +23,7 @@ export default command({
       forceSeal: values.force === 'seal',
       signal
     })
+    noticeSeal(invocation, archiveName(file), sealer, { seal })
     if (values.json) await terminal.out(`${toJson({ file, sums, seal, meta })}\n`)
     else await terminal.out(`${file}: sums ${sums}, seal ${seal}\n`)
   }

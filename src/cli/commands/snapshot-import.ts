@@ -7,7 +7,7 @@ import { WARNED } from '../exit-codes.ts'
 import { toJson } from '../json.ts'
 import { notice } from '../notices.ts'
 import { flag, repeated, single, text } from '../options.ts'
-import { forceOptions, identitiesFrom, sealerFor, sealOptions } from '../seal-options.ts'
+import { forceOptions, identitiesFrom, noticeSeal, sealerFor, sealOptions } from '../seal-options.ts'
 import { afterChange, jsonOption, openedRepository } from '../snapshot-options.ts'
 
 export default command({
@@ -46,6 +46,7 @@ id is printed, and it does not expire any more.`,
         name,
         signal
       })
+      noticeSeal(invocation, archiveName(file), sealer, taken)
       for (const warning of taken.warnings) notice(invocation, warning)
       const { setId: id, name: called, members, sums, seal } = taken
       const shown = {
