@@ -54,6 +54,8 @@ test('what is misused is said, with the right exit code', async (t) => {
   await lines('snapshot', 'create', repo, '--name', 'x', ...tree)
   const cases: [number, RegExp, string[]][] = [
     [1, /x is a set already/, ['create', repo, '--name', 'x', ...tree]],
+    // One of them used to win.
+    [2, /--map and --to-origin/, ['restore', repo, 'x', '--map', `home=${directory}/to`, '--to-origin']],
     [2, /name/, ['create', repo, '--name', '', ...tree]],
     [2, /name/, ['create', repo, '--name', '../x', ...tree]],
     [2, /name/, ['create', repo, '--name', '../x', ...tree, '--dry-run']],

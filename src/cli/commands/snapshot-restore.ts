@@ -29,6 +29,7 @@ export default command({
     const { map, origin, force, autoUndo, keepUndo, json } = values
     if (map.length === 0 && !origin)
       throw new UsageError('nothing to restore: give --map MEMBER=TARGET, or --to-origin')
+    if (map.length > 0 && origin) throw new UsageError('--map and --to-origin say different places: give one of them')
     await using repository = await openedRepository(invocation, args[0], { autoUndo, readOnly: values.dryRun })
     const targets = map.length === 0 ? undefined : assignments(map, '--map')
     const wishes = { map: targets, force, keepUndo, signal }
