@@ -86,7 +86,8 @@ export async function removeDurably(path: string): Promise<boolean> {
 export async function removeTree(path: string): Promise<void> {
   await naming(path, async () => {
     beforeStep(`remove ${basename(path)}`)
-    await rm(path, { recursive: true, force: true })
+    // Below what is no directory there is nothing either.
+    await rm(path, { recursive: true, force: true }).catch(ignoreAbsent)
   })
 }
 

@@ -122,7 +122,7 @@ class Cleanup {
   /** What was there before a restore, once nobody will want it back. */
   async restores(): Promise<void> {
     const { paths } = this.repository
-    for (const record of await listRestores(paths)) {
+    for (const record of await listRestores(paths, (error) => this.result.errors.push(error))) {
       const { restore, at, keep_until } = record.plan
       const age = this.now - Date.parse(at)
       const over = this.now >= Date.parse(keep_until) || age > this.maxUndoAge

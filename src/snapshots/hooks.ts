@@ -2,7 +2,7 @@ import { open, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { syncDirectory } from '../sync-directory.ts'
 import { appendDurably, ignoreAbsent, naming, removeDurably } from './atomic-files.ts'
-import { SourceFailedError } from './errors.ts'
+import { DamagedError, SourceFailedError } from './errors.ts'
 import { canonicalJson } from './canonical-json.ts'
 import type { Lease } from './leases.ts'
 import type { RepositoryPaths } from './paths.ts'
@@ -80,7 +80,7 @@ export async function payOwedThaws(
     if (lease === undefined || isLive(lease)) continue
     const path = join(paths.journal, name)
     try {
-      for (const { source, argv, set, timeout } of owedIn(await readFile(path, 'utf8'))) {
+      for (const { source, argv, set, timeout } of owedIn(await readFile(path, 'utf8'), path)) {
         await run(source, 'thaw', argv, set, { timeout })
         thawed.push(source)
       }
@@ -93,12 +93,16 @@ export async function payOwedThaws(
 }
 
 /** A line that was cut short by a crash stands for something that had not begun. */
-function owedIn(text: string): Owed[] {
+function owedIn(text: string, path: string): Owed[] {
   const owed = new Map<string, Owed>()
   for (const line of text.split('\n').slice(0, -1)) {
-    const entry = JSON.parse(line) as { owed?: Owed; paid?: string }
-    if (entry.owed !== undefined) owed.set(entry.owed.source, entry.owed)
-    if (entry.paid !== undefined) owed.delete(entry.paid)
+    try {
+      const entry = JSON.parse(line) as { owed?: Owed; paid?: string }
+      if (entry.owed !== undefined) owed.set(entry.owed.source, entry.owed)
+      if (entry.paid !== undefined) owed.delete(entry.paid)
+    } catch (error) {
+      throw new DamagedError(path, 'a line of it cannot be understood', { cause: error })
+    }
   }
   return [...owed.values()]
 }

@@ -148,6 +148,8 @@ export async function openRepository(path: string, options: OpenRepositoryOption
   if (!(await isThere(paths.locks)) || !(await isThere(paths.journal))) await makeLayout(paths)
   repository.crashes = await recoverFromCrashes(paths, { signal })
   await refreshIfBehind(repository, { signal })
-  repository.pending = autoUndo ? await undoUnfinished(paths) : await pendingRestores(paths)
+  const errors: Error[] = []
+  repository.pending = await (autoUndo ? undoUnfinished : pendingRestores)(paths, (error) => errors.push(error))
+  repository.crashes = { ...repository.crashes, errors: [...repository.crashes.errors, ...errors] }
   return repository
 }

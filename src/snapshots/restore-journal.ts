@@ -97,13 +97,20 @@ export async function readRestore(paths: RepositoryPaths, restore: string): Prom
   return record
 }
 
-/** Every restore that is remembered, the earliest first. */
-export async function listRestores(paths: RepositoryPaths): Promise<RestoreRecord[]> {
-  const names = ((await readdir(paths.journal).catch(ignoreAbsent)) ?? []).filter((name) => FILE.test(name)).sort()
+/** Every restore that is remembered, the earliest first. `onUnread` hears of journals that cannot be read. */
+export async function listRestores(
+  paths: RepositoryPaths,
+  onUnread: (error: Error) => void = () => {}
+): Promise<RestoreRecord[]> {
   const records = await Promise.all(
-    names.map(async (name) => {
-      const path = join(paths.journal, name)
-      return recordIn((await readFile(path, 'utf8').catch(ignoreAbsent)) ?? '', path)
+    (await journals(paths)).map(async (restore) => {
+      const path = journalPath(paths, restore)
+      try {
+        return recordIn(await naming(path, async () => (await readFile(path, 'utf8').catch(ignoreAbsent)) ?? ''), path)
+      } catch (error) {
+        onUnread(error as Error)
+        return undefined
+      }
     })
   )
   return records.filter((record) => record !== undefined)
@@ -138,6 +145,11 @@ function parse(line: string, path: string): JournalLine {
   } catch (error) {
     throw new DamagedError(path, 'a line of it cannot be understood', { cause: error })
   }
+}
+
+async function journals(paths: RepositoryPaths): Promise<string[]> {
+  const names = (await readdir(paths.journal).catch(ignoreAbsent)) ?? []
+  return names.flatMap((name) => FILE.exec(name)?.[1] ?? []).sort()
 }
 
 function journalPath(paths: RepositoryPaths, restore: string): string {

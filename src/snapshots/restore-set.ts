@@ -15,7 +15,7 @@ import type { Compat, Member } from './manifest.ts'
 import { openMember } from './open-member.ts'
 import type { RepositoryPaths } from './paths.ts'
 import type { Repository } from './repository.ts'
-import { removeRestore, RestoreJournal, type RestoreStep } from './restore-journal.ts'
+import { removeRestore, RestoreJournal, type RestorePlan, type RestoreStep } from './restore-journal.ts'
 import { RestoreState } from './restore-state.ts'
 import { checkSpace, planTarget, stepsFor, type RestoreTarget } from './restore-targets.ts'
 import { lockFile } from './locks.ts'
@@ -86,8 +86,8 @@ export async function restoreSet(
     steps = (await Promise.all(targets.map(stepsFor))).flat()
     signal?.throwIfAborted()
   } catch (error) {
-    await abandonStaging({ staging: targets.map(({ staged }) => staged), made })
-    await removeRestore(paths, restore)
+    // What cannot be removed is tried again at the next opening; the failure that counts is this one.
+    await abandonRestore(paths, { restore, staging: targets.map(({ staged }) => staged), made }).catch(() => {})
     throw error
   }
   try {
@@ -139,17 +139,15 @@ async function planTargets(
   return targets
 }
 
-/** Removes what a restore that touched no target has made. */
-export async function abandonStaging({
-  staging,
-  made
-}: {
-  staging: readonly string[]
-  made: readonly string[]
-}): Promise<void> {
+/** Removes what a restore that touched no target has made, and forgets it. */
+export async function abandonRestore(
+  paths: RepositoryPaths,
+  { restore, staging, made }: Pick<RestorePlan, 'restore' | 'staging' | 'made'>
+): Promise<void> {
   for (const staged of staging) await removeTree(staged)
   // The outermost directory that was made for a target holds nothing but what was made.
   for (const directory of [...made].reverse()) await rmdir(directory).catch(() => {})
+  await removeRestore(paths, restore)
 }
 
 async function stage(

@@ -48,6 +48,9 @@ export async function planTarget(
     throw new TargetRefusedError(path, 'is a device, which cannot be put back afterwards')
   }
   const mounts = await mountPoints()
+  if (mounts.has(path) && found?.isDirectory() === false) {
+    throw new TargetRefusedError(path, 'is a file with another mounted on it, which cannot be exchanged')
+  }
   const below = [...mounts.keys()].find((mount) => mount !== path && isWithin(mount, path))
   if (below !== undefined) throw new TargetRefusedError(path, `has something mounted below it, at ${below}`)
   const home = await realpath(root)
