@@ -6,6 +6,8 @@ import { payOwedThaws } from './hooks.ts'
 import { clearLease, leasesOf } from './leases.ts'
 import { tryLockFile } from './locks.ts'
 import type { RepositoryPaths } from './paths.ts'
+import { removeRestore, unplannedRestores } from './restore-journal.ts'
+import { systemFiles } from './system-files.ts'
 
 /** What was left by processes that died, and what became of it. */
 export interface CrashRecovery {
@@ -42,15 +44,36 @@ export async function recoverFromCrashes(paths: RepositoryPaths, { signal }: Rea
       errors.push(error as Error)
     }
   }
-  if (live.size === 0) await clearTemporaries(paths)
+  await clearUnfinished(paths)
   return { cleaned, thawed, errors }
 }
 
-/** Half-written files, once nobody can be writing them. */
-async function clearTemporaries(paths: RepositoryPaths): Promise<void> {
-  for (const directory of [paths.root, paths.sets, paths.indexes, paths.locks, paths.cache]) {
-    for (const name of (await readdir(directory).catch(ignoreAbsent)) ?? []) {
-      if (isTemporary(name)) await unlink(join(directory, name)).catch(ignoreAbsent)
-    }
+/**
+ * Half-written files, and restores that had not even a plan. They are looked for first: once there has been a moment in
+ * which nobody was at work, whoever made them is gone. Their names never come again.
+ */
+async function clearUnfinished(paths: RepositoryPaths): Promise<void> {
+  const temporaries = await temporariesOf(paths)
+  const unplanned = await unplannedRestores(paths)
+  if (temporaries.length + unplanned.length === 0 || !(await isNobodyAtWork(paths))) return
+  for (const path of temporaries) await unlink(path).catch(ignoreAbsent)
+  for (const restore of unplanned) await removeRestore(paths, restore)
+}
+
+async function temporariesOf(paths: RepositoryPaths): Promise<string[]> {
+  const found: string[] = []
+  const directories = [paths.root, paths.sets, paths.indexes, paths.cache]
+  // A lock that is a file with a name begins as a temporary of somebody who holds nothing yet.
+  if (systemFiles !== undefined) directories.push(paths.locks)
+  for (const directory of directories) {
+    const names = (await readdir(directory).catch(ignoreAbsent)) ?? []
+    found.push(...names.filter(isTemporary).map((name) => join(directory, name)))
   }
+  return found
+}
+
+/** Whoever writes holds the repository's lock, or a lease; the recovery file's lock is ours. */
+async function isNobodyAtWork(paths: RepositoryPaths): Promise<boolean> {
+  await using lock = await tryLockFile(paths.repositoryLock)
+  return lock !== undefined && (await leasesOf(paths)).every(({ live }) => !live)
 }

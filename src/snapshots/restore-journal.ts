@@ -60,6 +60,7 @@ export interface RestoreRecord {
 }
 
 const FILE = /^(restore-[0-9a-z-]+)\.jsonl$/
+const LOCK = /^(restore-[0-9a-z-]+)\.lock$/
 
 /** The journal of one restore: a line is on disk before what it announces is done. */
 export class RestoreJournal implements AsyncDisposable {
@@ -114,6 +115,19 @@ export async function listRestores(
     })
   )
   return records.filter((record) => record !== undefined)
+}
+
+/** Restores of which there is no more than a lock, or a journal without its plan: begun just now, or never. */
+export async function unplannedRestores(paths: RepositoryPaths): Promise<string[]> {
+  const begun = await journals(paths)
+  const empty = await Promise.all(
+    begun.map(async (restore) => {
+      const text = await readFile(journalPath(paths, restore), 'utf8').catch(() => undefined)
+      return text === undefined || text.includes('\n') ? [] : [restore]
+    })
+  )
+  const locks = (await readdir(paths.locks)).flatMap((name) => LOCK.exec(name)?.[1] ?? [])
+  return [...empty.flat(), ...locks.filter((restore) => !begun.includes(restore))]
 }
 
 /** Forgets a restore that is over. */

@@ -4,6 +4,7 @@ import test from 'ava'
 import { TargetRefusedError } from '../../src/errors.ts'
 import { cleanup } from '../../src/snapshots/cleanup.ts'
 import { openRepository } from '../../src/snapshots/open-repository.ts'
+import { lockFile } from '../../src/snapshots/locks.ts'
 import { blobSource } from '../../src/snapshots/sources.ts'
 import { skippingWhen, withoutRoot } from '../support/needs.ts'
 import { freshRepository, runProgram } from './support/fresh.ts'
@@ -63,6 +64,26 @@ test('a damaged journal is named, and stays (it used to stop every command, or t
   t.deepEqual((await readdir(join(path, 'journal'))).sort(), names)
 })
 
+test('what is left of restores that died before they had a plan is cleared away (it used to stay for ever)', async (t) => {
+  const { path } = await freshRepository(t)
+  const files = ['journal/restore-1-abc.jsonl', 'locks/restore-1-abc.lock', 'locks/restore-2-abc.lock']
+  for (const file of files) await writeFile(join(path, file), '')
+  const restores = async () =>
+    [...(await readdir(join(path, 'journal'))), ...(await readdir(join(path, 'locks')))].filter((name) =>
+      name.startsWith('restore-')
+    )
+  {
+    await using busy = await lockFile(join(path, 'locks/repo.lock'), { shared: true })
+    void busy
+    await using repository = await openRepository(path)
+    t.deepEqual(repository.crashes.errors, [])
+  }
+  t.is((await restores()).length, 3)
+  await using repository = await openRepository(path)
+  t.deepEqual(repository.crashes.errors, [])
+  t.deepEqual(await restores(), [])
+})
+
 skippingWhen(test, withoutRoot())(
   'a file that is a mount point is no target (a restore to it used to end at its leftovers, and every later command too)',
   async (t) => {
@@ -88,3 +109,27 @@ skippingWhen(test, withoutRoot())(
     t.deepEqual(await readdir(join(path, 'journal')), [])
   }
 )
+
+test('openings leave the temporary files of changes under way alone (a change beside them used to fail with ENOENT)', async (t) => {
+  const { directory, path, repository } = await freshRepository(t)
+  await writeFile(join(directory, 'blob'), 'one')
+  await repository.sets.create({ sources: [blobSource('blob', join(directory, 'blob'))] })
+  let over = false
+  const opening = async () => {
+    while (!over) await (await openRepository(path))[Symbol.asyncDispose]()
+  }
+  const openings = [opening(), opening(), opening()]
+  try {
+    for (let round = 0; round < 60; round += 1) await repository.sets.setLabels(1, { round: String(round) })
+  } finally {
+    over = true
+    await Promise.all(openings)
+  }
+  t.deepEqual((await repository.sets.open(1)).manifest.labels, { round: '59' })
+  await writeFile(join(path, 'sets/.tmp-0123456789abcdef'), 'half')
+  await (await openRepository(path))[Symbol.asyncDispose]()
+  t.deepEqual(
+    (await readdir(join(path, 'sets'))).filter((name) => name.startsWith('.tmp-')),
+    []
+  )
+})
