@@ -1,5 +1,6 @@
 import { open, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { ReadOptions } from '../read-options.ts'
 import { syncDirectory } from '../sync-directory.ts'
 import { appendDurably, ignoreAbsent, naming, removeDurably } from './atomic-files.ts'
 import { DamagedError, SourceFailedError } from './errors.ts'
@@ -71,7 +72,8 @@ export class HookRunner {
 /** Thaws what captures that died have left frozen. Resolves to what was thawed; failures are kept for the next time. */
 export async function payOwedThaws(
   paths: RepositoryPaths,
-  isLive: (lease: string) => boolean
+  isLive: (lease: string) => boolean,
+  { signal }: ReadOptions = {}
 ): Promise<{ thawed: string[]; errors: Error[] }> {
   const thawed: string[] = []
   const errors: Error[] = []
@@ -81,11 +83,12 @@ export async function payOwedThaws(
     const path = join(paths.journal, name)
     try {
       for (const { source, argv, set, timeout } of owedIn(await readFile(path, 'utf8'), path)) {
-        await run(source, 'thaw', argv, set, { timeout })
+        await run(source, 'thaw', argv, set, { timeout, signal })
         thawed.push(source)
       }
       await removeDurably(path)
     } catch (error) {
+      signal?.throwIfAborted()
       errors.push(error as Error)
     }
   }
@@ -112,7 +115,7 @@ async function run(
   phase: string,
   argv: readonly string[],
   set: number,
-  { timeout = TIMEOUT, signal }: { timeout?: number | undefined; signal?: AbortSignal }
+  { timeout = TIMEOUT, signal }: { timeout?: number | undefined; signal?: AbortSignal | undefined }
 ): Promise<void> {
   try {
     await runCommand(argv, { env: { SNAP_SET: String(set), SNAP_SOURCE: source, SNAP_PHASE: phase }, timeout, signal })

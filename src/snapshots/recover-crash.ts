@@ -29,7 +29,7 @@ export async function recoverFromCrashes(paths: RepositoryPaths, { signal }: Rea
   const errors: Error[] = []
   const leases = await leasesOf(paths)
   const live = new Set(leases.filter((lease) => lease.live).map(({ id }) => id))
-  const { thawed, errors: frozen } = await payOwedThaws(paths, (id) => live.has(id))
+  const { thawed, errors: frozen } = await payOwedThaws(paths, (id) => live.has(id), { signal })
   errors.push(...frozen)
 
   let cleaned = 0
