@@ -27,6 +27,7 @@ export type SnapshotErrorCode =
   | 'BROKEN'
   | 'CONFLICT'
   | 'DUPLICATE_ID'
+  | 'DUPLICATE_NAME'
   | 'STALE_MANIFEST'
   | 'WRONG_PARENT'
   | 'DUPLICATE_IMPORT'

@@ -4,7 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { readResident } from '../native/resident.ts'
 import type { ReadOptions } from '../read-options.ts'
 import { ignoreAbsent, naming } from './atomic-files.ts'
-import { BrokenSetError, DuplicateIdError, SetNotFoundError } from './errors.ts'
+import { BrokenSetError, DuplicateIdError, DuplicateNameError, SetNotFoundError } from './errors.ts'
 import { decodeManifest, indexesNamedIn, manifestAddress, MOST_MANIFEST_BYTES } from './manifest-file.ts'
 import type { Manifest } from './manifest.ts'
 import type { RepositoryPaths } from './paths.ts'
@@ -101,7 +101,10 @@ export async function listSets(
   return found
 }
 
-/** The set that `ref` names, broken or not. Rejects with SetNotFoundError, or DuplicateIdError where an id names two. */
+/**
+ * The set that `ref` names, broken or not. Rejects with SetNotFoundError, or where an id or a name is that of two with
+ * DuplicateIdError or DuplicateNameError.
+ */
 export async function findSet(paths: RepositoryPaths, ref: SetRef, options: ReadOptions = {}): Promise<SetRecord> {
   options.signal?.throwIfAborted()
   const names = await setFiles(paths)
@@ -112,7 +115,13 @@ export async function findSet(paths: RepositoryPaths, ref: SetRef, options: Read
       id!,
       byId.map(({ file }) => file)
     )
-  const chosen = byId[0] ?? names.find(({ name }) => name === ref)
+  const byName = byId.length > 0 ? [] : names.filter(({ name }) => name === ref)
+  if (byName.length > 1)
+    throw new DuplicateNameError(
+      String(ref),
+      byName.map(({ file }) => file)
+    )
+  const chosen = byId[0] ?? byName[0]
   const found = chosen === undefined ? undefined : await readSet(paths, chosen, names)
   if (found === undefined) throw new SetNotFoundError(String(ref), paths.root)
   return found
@@ -168,15 +177,18 @@ export interface FoundFile extends SetFileName {
   readonly file: string
   /** Its place among all of them. */
   readonly at: number
+  /** Other files with the same name. */
+  readonly namesakes: readonly string[]
 }
 
 // More rivals than this need not be named.
 const RIVALS = 8
+const NONE: readonly string[] = []
 
 /** What one file of `sets/` says; undefined where it is gone. */
 export async function readSetFile(paths: RepositoryPaths, file: string): Promise<SetRecord | undefined> {
   const parsed = parseSetFile(file)
-  return parsed === undefined ? undefined : readSet(paths, { ...parsed, file, at: 0 }, [])
+  return parsed === undefined ? undefined : readSet(paths, { ...parsed, file, at: 0, namesakes: [] }, [])
 }
 
 /** The names of all manifests, by id. `onStray` hears of files that nobody of ours put there. */
@@ -195,7 +207,8 @@ export async function setFiles(
       else if (!file.startsWith('.')) onStray(file)
     }
     found.sort((a, b) => a.id - b.id || (a.name < b.name ? -1 : 1))
-    return found.map((one, at) => ({ ...one, at }))
+    const namesakes = namesakesAmong(found)
+    return found.map((one, at) => ({ ...one, at, namesakes: namesakes(one) }))
   })
 }
 
@@ -213,11 +226,30 @@ async function readSet(
   const common = { id, name: called, file, address: manifestAddress(bytes), rivals }
   try {
     const manifest = decodeManifest(bytes, shownSet(name))
-    const broken = rivals.length === 0 ? undefined : `DUPLICATE_ID: ${rivals.join(', ')} has the same id`
+    const broken = doubtOf(rivals, name.namesakes)
     return { ...common, manifest, broken }
   } catch (error) {
     if (!(error instanceof BrokenSetError)) throw error
     return { ...common, manifest: undefined, broken: error.reason, namedIndexes: indexesNamedIn(bytes) }
+  }
+}
+
+function doubtOf(rivals: readonly string[], namesakes: readonly string[]): string | undefined {
+  if (rivals.length > 0) return `DUPLICATE_ID: ${rivals.join(', ')} has the same id`
+  return namesakes.length > 0 ? `DUPLICATE_NAME: ${namesakes.join(', ')} has the same name` : undefined
+}
+
+/** Tells of each file which others have its name. Nearly always none has, and nothing is kept. */
+function namesakesAmong(
+  found: readonly { readonly name: string; readonly file: string }[]
+): (one: { readonly name: string; readonly file: string }) => readonly string[] {
+  const names = new Set<string>()
+  const twice = new Set<string>()
+  for (const { name } of found) (names.has(name) ? twice : names).add(name)
+  const files = found.filter(({ name }) => twice.has(name))
+  return ({ name, file }) => {
+    if (!twice.has(name)) return NONE
+    return files.filter((other) => other.name === name && other.file !== file).map((other) => other.file)
   }
 }
 

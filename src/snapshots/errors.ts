@@ -62,6 +62,17 @@ export class DuplicateIdError extends SnapError {
   }
 }
 
+/** Two manifests have the same name, so that it names neither. Their ids still do. */
+export class DuplicateNameError extends SnapError {
+  readonly code = 'DUPLICATE_NAME'
+  constructor(
+    readonly set: string,
+    readonly files: readonly string[]
+  ) {
+    super(`set ${set} is ambiguous: ${files.join(' and ')} are called so; say the id instead`)
+  }
+}
+
 /** Somebody else changed the set since it was read. */
 export class StaleManifestError extends SnapError {
   readonly code = 'STALE_MANIFEST'

@@ -44,6 +44,30 @@ test('a name names a set also where two claim its id', async (t) => {
   t.is(await readFile(join(directory, 's'), 'utf8'), 'x\n')
 })
 
+test('two sets of one name are marked, reported and reached by their ids alone (the first used to be taken)', async (t) => {
+  const { directory, repository } = await freshRepository(t)
+  const sources = [streamSource('s', ['echo', 'x'])]
+  for (const name of ['a', 'b', 'c']) await repository.sets.create({ name, sources })
+  await rename(join(repository.paths.sets, '2_b.json'), join(repository.paths.sets, '2_a.json'))
+  const marks = (await repository.sets.list()).map(({ broken }) => broken?.replace(/:.*/, ''))
+  t.deepEqual(marks, ['DUPLICATE_NAME', 'DUPLICATE_NAME', undefined])
+  t.deepEqual(
+    (await repository.sets.check()).problems.map(({ set, kind }) => [set, kind]),
+    [
+      [1, 'manifest'],
+      [2, 'manifest']
+    ]
+  )
+  const map = { s: join(directory, 's') }
+  const ambiguous = { code: 'DUPLICATE_NAME', message: /1_a\.json and 2_a\.json/ }
+  await t.throwsAsync(repository.restore('a', { map }), ambiguous)
+  await t.throwsAsync(repository.sets.forget('a'), ambiguous)
+  await t.throwsAsync(repository.sets.open('a'), ambiguous)
+  await repository.restore(2, { map })
+  await repository.sets.forget(2)
+  t.deepEqual((await repository.sets.check()).problems, [])
+})
+
 test('a check of one member looks at the sets that have it', async (t) => {
   const { repository } = await freshRepository(t)
   for (const name of ['a', 'b']) await repository.sets.create({ sources: [streamSource(name, ['echo', name])] })
