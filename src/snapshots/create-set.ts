@@ -17,7 +17,7 @@ import { continuation } from './continuation.ts'
 import type { RepositoryPaths } from './paths.ts'
 import type { Repository } from './repository.ts'
 import { withDigest } from './sources.ts'
-import { checkSetName, defaultName, freeName, setFile } from './set-names.ts'
+import { checkSetName, defaultName, freeName, setFile, takenAmong } from './set-names.ts'
 import type { Source } from './source.ts'
 
 export interface CreateOptions extends ReadOptions {
@@ -142,9 +142,9 @@ export async function createSet(repository: Repository, options: CreateOptions):
   const commit = async (): Promise<{ name: string; address: string; manifest: Manifest }> => {
     await using naming = await lockFile(paths.allocationLock, { signal })
     void naming
-    const names = new Set((await setFiles(paths)).map(({ name }) => name))
-    if (wanted !== undefined && names.has(wanted)) throw new ConflictError(wanted, 'is a set already')
-    const name = wanted ?? freeName(defaultName(begun), (candidate) => names.has(candidate))
+    const isTaken = takenAmong(await setFiles(paths), id)
+    if (wanted !== undefined && isTaken(wanted)) throw new ConflictError(wanted, 'is a set already')
+    const name = wanted ?? freeName(defaultName(begun), isTaken)
     const now = new Date()
     const manifest: Manifest = {
       format: 'snapset/1',
@@ -193,8 +193,7 @@ export async function createSet(repository: Repository, options: CreateOptions):
 /** Throws OptionError for what is no name, and rejects with ConflictError for one that is taken. */
 export async function requireFreeName(paths: RepositoryPaths, name: string): Promise<void> {
   checkSetName(name)
-  const isTaken = (await setFiles(paths)).some((other) => other.name === name)
-  if (isTaken) throw new ConflictError(name, 'is a set already')
+  if (takenAmong(await setFiles(paths))(name)) throw new ConflictError(name, 'is a set already')
 }
 
 /** The next id, which nobody ever had and nobody else gets. Refuses a name that is taken before any work is done. */
@@ -202,7 +201,10 @@ export async function allocateId(paths: RepositoryPaths, name?: string, signal?:
   await using lock = await lockFile(paths.allocationLock, { signal })
   void lock
   if (name !== undefined) await requireFreeName(paths, name)
-  const id = (await lastId(paths)) + 1
+  let id = (await lastId(paths)) + 1
+  // An id that is the name of another set would take that name from it.
+  const names = new Set((await setFiles(paths)).map((set) => set.name))
+  while (names.has(String(id))) id += 1
   await atomicReplace(paths.sequence, new TextEncoder().encode(`${id}\n`))
   return id
 }

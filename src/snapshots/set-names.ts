@@ -34,6 +34,19 @@ export function checkSetName(name: string): void {
   )
 }
 
+/**
+ * Tells which names are taken: those of sets, and digits that are the id of one, as who says them means that one. `own` is
+ * the id of the set that is to be named.
+ */
+export function takenAmong(sets: readonly SetFileName[], own?: number): (name: string) => boolean {
+  const names = new Set(sets.map(({ name }) => name))
+  const ids = new Set(sets.map(({ id }) => id))
+  return (name) => {
+    const id = parseSetId(name)
+    return names.has(name) || (id !== undefined && id !== own && ids.has(id))
+  }
+}
+
 /** What a set is called when nobody says: the day in UTC. */
 export function defaultName(now: Date): string {
   return now.toISOString().slice(0, 10)

@@ -6,7 +6,7 @@ import { lockFile } from './locks.ts'
 import { encodeManifest, manifestAddress } from './manifest-file.ts'
 import { contentId, type Manifest, type Member } from './manifest.ts'
 import type { Repository } from './repository.ts'
-import { checkSetName, setFile } from './set-names.ts'
+import { checkSetName, setFile, takenAmong } from './set-names.ts'
 
 export interface UpdateOptions extends ReadOptions {
   /** The manifest that the caller has seen; another one rejects with StaleManifestError. */
@@ -107,7 +107,7 @@ export async function renameSet(
     await using naming = await lockFile(paths.allocationLock, options)
     await using one = await repository.lockSet(old.id, options)
     void [all, naming, one]
-    if ((await setFiles(paths)).some((other) => other.name === name)) throw new ConflictError(name, 'is a set already')
+    if (takenAmong(await setFiles(paths), old.id)(name)) throw new ConflictError(name, 'is a set already')
     const to = paths.set(setFile(old.id, name))
     if (await isThere(to)) throw new ConflictError(to, 'exists already')
     await renameDurably(paths.set(old.file), to)

@@ -68,6 +68,22 @@ test('two sets of one name are marked, reported and reached by their ids alone (
   t.deepEqual((await repository.sets.check()).problems, [])
 })
 
+test('no set is called as the id of another (the id used to hide such a name)', async (t) => {
+  const { repository } = await freshRepository(t)
+  const sources = [streamSource('s', ['echo', 'x'])]
+  const taken = { code: 'CONFLICT', message: '1 is a set already' }
+  await repository.sets.create({ name: 'a', sources })
+  await t.throwsAsync(repository.sets.create({ name: '1', sources }), taken)
+  // What is no id yet is a name, and becomes the id of nothing else.
+  t.like(await repository.sets.create({ name: '3', sources }), { name: '3' })
+  const next = await repository.sets.create({ name: 'b', sources })
+  t.true(next.id > 3)
+  t.is((await repository.sets.open('3')).name, '3')
+  await t.throwsAsync(repository.sets.rename('b', '1'), taken)
+  await repository.sets.rename('a', '1')
+  t.is((await repository.sets.open('1')).id, 1)
+})
+
 test('a check of one member looks at the sets that have it', async (t) => {
   const { repository } = await freshRepository(t)
   for (const name of ['a', 'b']) await repository.sets.create({ sources: [streamSource(name, ['echo', name])] })

@@ -19,7 +19,7 @@ import { lockFile } from '../locks.ts'
 import { encodeManifest, manifestAddress } from '../manifest-file.ts'
 import type { Manifest } from '../manifest.ts'
 import { makeLayout, type Repository } from '../repository.ts'
-import { checkSetName, freeName, setFile } from '../set-names.ts'
+import { checkSetName, freeName, setFile, takenAmong } from '../set-names.ts'
 import { settleChunks } from '../settle-chunks.ts'
 import { decryptedWith } from './age.ts'
 import { ArchivedSet } from './archived-set.ts'
@@ -156,11 +156,11 @@ class Job {
       await using naming = await lockFile(paths.allocationLock, { signal })
       void naming
       await this.#refuseDuplicate(manifest)
-      const names = new Set((await setFiles(paths)).map(({ name }) => name))
+      const isTaken = takenAmong(await setFiles(paths), id)
       const wanted = this.#options.name
-      if (wanted !== undefined && names.has(wanted)) throw new ConflictError(wanted, 'is a set already')
+      if (wanted !== undefined && isTaken(wanted)) throw new ConflictError(wanted, 'is a set already')
       checkSetName(manifest.name)
-      const name = wanted ?? freeName(manifest.name, (candidate) => names.has(candidate))
+      const name = wanted ?? freeName(manifest.name, isTaken)
       const supersedes = [...manifest.supersedes, address]
       // Nobody asked for what is taken in to go away again by itself.
       const own: Manifest = {
