@@ -27,20 +27,30 @@ export async function exchange({ staged, target, aside, old, fresh }: RestoreSte
   if (await isAt(fresh, staged)) await move(staged, target)
 }
 
-/**
- * Puts the old one back; what took its place is at `staged` afterwards, if it is anywhere. Rejects with ConflictError,
- * and leaves everything where it is, where the target is neither of the two, or the old one is gone.
- */
-export async function exchangeBack({ staged, target, aside, old, fresh }: RestoreStep): Promise<void> {
+/** Why the old one cannot be put back: the target is neither of the two, or the old one is gone. Undefined where it can. */
+export async function whyNotBack({ staged, target, aside, old, fresh }: RestoreStep): Promise<Error | undefined> {
   const there = await inodeAt(target)
   if (there !== null && !isSame(there, old) && !isSame(there, fresh)) {
-    throw new ConflictError(
+    return new ConflictError(
       target,
       'is not what was restored: undo what was restored there later first, or move it away'
     )
   }
+  if (old === null) return undefined
+  for (const place of [target, aside, staged]) if (await isAt(old, place)) return undefined
+  return new ConflictError(target, `was kept at ${aside}, and is not there any more`)
+}
+
+/**
+ * Puts the old one back; what took its place is at `staged` afterwards, if it is anywhere. Rejects with ConflictError,
+ * and leaves everything where it is, where the target is neither of the two, or the old one is gone.
+ */
+export async function exchangeBack(step: RestoreStep): Promise<void> {
+  const refusal = await whyNotBack(step)
+  if (refusal !== undefined) throw refusal
+  const { staged, target, aside, old } = step
   if (old === null) {
-    if (there !== null && !(await isThere(staged))) await move(target, staged)
+    if ((await isThere(target)) && !(await isThere(staged))) await move(target, staged)
     return
   }
   for (const place of [aside, staged]) {
@@ -52,7 +62,6 @@ export async function exchangeBack({ staged, target, aside, old, fresh }: Restor
       await move(place, target)
     }
   }
-  if (!(await isAt(old, target))) throw new ConflictError(target, `was kept at ${aside}, and is not there any more`)
   // What was restored, and lies where the old one was kept, goes to where it is removed from.
   if ((await isAt(old, target)) && (await isThere(aside)) && !(await isThere(staged))) await move(aside, staged)
 }

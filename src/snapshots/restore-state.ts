@@ -2,7 +2,7 @@ import { rmdir } from 'node:fs/promises'
 import type { ReadOptions } from '../read-options.ts'
 import { isThere, removeTree } from './atomic-files.ts'
 import { ConflictError } from './errors.ts'
-import { exchangeBack } from './exchange.ts'
+import { exchangeBack, whyNotBack } from './exchange.ts'
 import { tryLockFile } from './locks.ts'
 import type { RepositoryPaths } from './paths.ts'
 import { readRestore, RestoreJournal, type RestoreRecord, type RestoreStep } from './restore-journal.ts'
@@ -49,7 +49,10 @@ export class RestoreState {
     return this.record.steps.filter(({ old }) => old !== null).map(({ aside }) => aside)
   }
 
-  /** Puts back what was there, the last step first. Once begun it can be begun again, until it has succeeded. */
+  /**
+   * Puts back what was there, the last step first. Where any of it is refused nothing is begun, and the restore stays
+   * complete. Once begun it can be begun again, until it has succeeded.
+   */
   async revert(options: ReadOptions = {}): Promise<UndoResult> {
     await using lock = await this.#lock()
     void lock
@@ -58,6 +61,8 @@ export class RestoreState {
     if (progress === 'cleaned')
       return { steps: [], notice: `${this.id} was cleaned up, and cannot be reverted any more` }
     options.signal?.throwIfAborted()
+    const refused = progress === 'complete' ? await refusals(steps) : undefined
+    if (refused !== undefined) return { steps: refused }
     await using journal = await RestoreJournal.open(this.paths, this.id)
     await journal.write({ state: 'reverting' })
     const results: StepResult[] = []
@@ -136,4 +141,18 @@ export class RestoreState {
     if (lock === undefined) throw new ConflictError(this.id, 'is being done, reverted or cleaned up right now')
     return lock
   }
+}
+
+/** What a way back would be refused, among all of its steps; undefined where it would not. */
+async function refusals(steps: readonly RestoreStep[]): Promise<StepResult[] | undefined> {
+  const results = await Promise.all(
+    [...steps].reverse().map(async (step): Promise<StepResult> => {
+      const error = await whyNotBack(step)
+      return {
+        target: step.target,
+        ...(error === undefined ? { outcome: 'nothing to do' } : { outcome: 'failed', error })
+      }
+    })
+  )
+  return results.some(({ outcome }) => outcome === 'failed') ? results : undefined
 }

@@ -2,6 +2,7 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { dirname, join } from 'node:path'
 import test from 'ava'
 import { TargetRefusedError } from '../../src/errors.ts'
+import { openRepository } from '../../src/snapshots/open-repository.ts'
 import { planRestore } from '../../src/snapshots/restore-set.ts'
 import { blobSource, treeSource } from '../../src/snapshots/sources.ts'
 import { freshRepository, readTree, writeTree } from './support/fresh.ts'
@@ -77,4 +78,45 @@ test('what somebody has put in the place of what was restored is not taken away'
   await mkdir(target)
   t.is((await state.revert()).steps[0]!.outcome, 'failed')
   t.deepEqual(await readdir(target), [])
+})
+
+test('a refused undo leaves a restore complete, to be kept for good or undone later (it used to be neither, and to count as interrupted)', async (t) => {
+  const { directory, path, repository } = await freshRepository(t)
+  const home = await writeTree(join(directory, 'home'), { a: 'one' })
+  await writeFile(join(directory, 'blob'), 'one')
+  await repository.sets.create({ sources: [blobSource('blob', join(directory, 'blob')), treeSource('home', home)] })
+  await writeFile(join(directory, 'blob'), 'live')
+  await writeTree(home, { a: 'live' })
+  const { id } = await repository.restore(1)
+  const refused = async () => {
+    await rename(home, `${home}-restored`)
+    await mkdir(home)
+    const { steps } = await (await repository.restores.open(id)).revert()
+    t.deepEqual(
+      steps.map(({ outcome }) => outcome),
+      ['failed', 'nothing to do']
+    )
+    await rm(home, { recursive: true })
+    await rename(`${home}-restored`, home)
+    t.is(await readFile(join(directory, 'blob'), 'utf8'), 'one')
+    await using again = await openRepository(path)
+    t.deepEqual(again.pending, [])
+    t.is((await again.restores.open(id)).record.progress, 'complete')
+  }
+  await refused()
+  const { steps } = await (await repository.restores.open(id)).revert()
+  t.deepEqual(
+    steps.map(({ outcome }) => outcome),
+    ['reverted', 'reverted']
+  )
+  t.is(await readFile(join(directory, 'blob'), 'utf8'), 'live')
+
+  const second = await repository.restore(1)
+  await rename(home, `${home}-restored`)
+  await mkdir(home)
+  t.is((await second.revert()).steps[0]!.outcome, 'failed')
+  t.deepEqual(
+    (await second.cleanup()).steps.map(({ outcome }) => outcome),
+    ['removed', 'removed']
+  )
 })
