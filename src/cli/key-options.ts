@@ -23,7 +23,7 @@ export function optionalKeyFrom(values: ValuesOf<typeof keyOptions>): KeySlot | 
   if (given.length > 1) throw new OptionError('--key-file', 'there is one key: give one way to it')
   if (values.keyFile !== undefined) return keyFile(values.keyFile)
   if (values.keyEnv !== undefined) return keyEnvironment(values.keyEnv)
-  if (values.keyCommand !== undefined) return keyCommand(splitWords(values.keyCommand))
+  if (values.keyCommand !== undefined) return keyCommand(splitWords(values.keyCommand, '--key-command'))
   if (values.passphraseEnv === undefined) return undefined
   const phrase = process.env[values.passphraseEnv] ?? ''
   if (phrase === '')

@@ -35,7 +35,10 @@ export async function sealerFor(
     throw new OptionError('--seal-command', 'says how to seal, and is needed')
   if (deed !== 'seal' && openCommand === undefined)
     throw new OptionError('--open-command', 'says how to open, and is needed')
-  return new CommandSealer({ seal: splitWords(sealCommand ?? ''), open: splitWords(openCommand ?? '') })
+  return new CommandSealer({
+    seal: splitWords(sealCommand ?? '', '--seal-command'),
+    open: splitWords(openCommand ?? '', '--open-command')
+  })
 }
 
 /** Says of an archive that was taken although the seal that was asked for is not there, or does not hold. */

@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import type { Readable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
+import { OptionError } from '../errors.ts'
 import type { ReadOptions } from '../read-options.ts'
 
 /** What a program is started with: words, never a line for a shell. */
@@ -128,13 +129,16 @@ class Program implements AsyncDisposable {
   }
 }
 
-/** Splits a command line into words as a shell would: blanks part, quotes and backslashes hold together. Nothing is expanded. */
-export function splitWords(line: string): string[] {
+/**
+ * Splits a command line into words as a shell would: blanks part, quotes and backslashes hold together. Nothing is
+ * expanded. Throws an OptionError that names `option` for a quote without an end.
+ */
+export function splitWords(line: string, option = 'command'): string[] {
   const words: string[] = []
   const token = /\s+|'([^']*)'|"((?:\\[\s\S]|[^"\\])*)"|\\([\s\S])|([^\s'"\\]+)|(.)/g
   let word: string | undefined
   for (const [whole, single, double, escaped, plain, stray] of line.matchAll(token)) {
-    if (stray !== undefined) throw new SyntaxError(`${stray} in ${JSON.stringify(line)} has no end`)
+    if (stray !== undefined) throw new OptionError(option, `${stray} in ${JSON.stringify(line)} has no end`)
     if (/^\s+$/.test(whole)) {
       if (word !== undefined) words.push(word)
       word = undefined

@@ -52,7 +52,7 @@ export function blobSource(name: string, path: string, options: SourceOptions = 
   }
 }
 
-/** What a program writes to its standard output; `command` is split into words, no shell sees it. */
+/** What a program writes to its standard output; `command` is split into words, no shell sees it. Throws OptionError for an open quote. */
 export function streamSource(name: string, command: string | readonly string[], options: SourceOptions = {}): Source {
   const argv = typeof command === 'string' ? splitWords(command) : command
   const origin = typeof command === 'string' ? command : command.join(' ')

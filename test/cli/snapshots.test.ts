@@ -163,3 +163,17 @@ skippingWhen(test, withoutMounts())('a repository is mounted like an index, in t
     t.is((await cairn('umount', at)).code, 0)
   }
 })
+
+test('a command with an open quote is misuse, and the option is named (it used to be a stack trace)', async (t) => {
+  const { home, repo } = await prepared(t)
+  const tree = ['--tree', `a=${home}`]
+  for (const option of ['--stream', '--prepare', '--freeze', '--thaw']) {
+    const argv = option === '--stream' ? [] : tree
+    const { code, err } = await cairn('snapshot', 'create', repo, ...argv, option, 'a=sh -c "echo')
+    t.is(code, 2, err)
+    t.true(err.startsWith(`cairn: ${option}: " in "sh -c`), err)
+  }
+  const sealed = await cairn('snapshot', 'export', repo, '1', '-', '--seal-command', "seal 'x")
+  t.is(sealed.code, 2)
+  t.regex(sealed.err, /--seal-command: ' in "seal 'x" has no end/)
+})

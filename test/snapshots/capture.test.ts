@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
-import { ChunkCorruptError } from '../../src/errors.ts'
+import { OptionError, ChunkCorruptError } from '../../src/errors.ts'
 import type { SourceResult } from '../../src/snapshots/create-set.ts'
 import { BrokenSetError, ConflictError, SourceFailedError } from '../../src/snapshots/errors.ts'
 import { PartHasher } from '../../src/snapshots/part-hasher.ts'
@@ -328,5 +328,5 @@ test('words of a command are parted as a shell would, and nothing in them is exp
   ])
   t.deepEqual(splitWords('  '), [])
   t.deepEqual(splitWords(`a ''`), ['a', ''])
-  t.throws(() => splitWords(`a 'b`), { instanceOf: SyntaxError })
+  t.throws(() => splitWords(`a 'b`), { instanceOf: OptionError })
 })

@@ -116,6 +116,8 @@ export async function sourcesOf(values: Values): Promise<Source[]> {
   const { tree, blob, stream, kv, exclude } = values
   const excludesOf = (name: string) => exclude.flatMap(([tree, pattern]) => (tree === name ? [pattern] : []))
   const options = (name: string): SourceOptions => hooksOf(name, values)
+  // The source keeps the line as it was given.
+  for (const [, line] of stream) splitWords(line, '--stream')
   const sources: Source[] = [
     ...tree.map(([name, path]) => treeSource(name, path, { ...options(name), excludes: excludesOf(name) })),
     ...blob.map(([name, path]) => blobSource(name, path, options(name))),
@@ -136,10 +138,15 @@ export async function sourcesOf(values: Values): Promise<Source[]> {
 }
 
 function hooksOf(name: string, { flush, freeze, thaw, hookTimeout: timeout }: Values): SourceOptions {
-  const wordsOf = (pairs: Values['flush']) => {
+  const wordsOf = (option: string, pairs: Values['flush']) => {
     const line = pairs.find(([source]) => source === name)?.[1]
-    return line === undefined ? undefined : splitWords(line)
+    return line === undefined ? undefined : splitWords(line, option)
   }
-  const hooks = { prepare: wordsOf(flush), freeze: wordsOf(freeze), thaw: wordsOf(thaw), timeout }
+  const hooks = {
+    prepare: wordsOf('--prepare', flush),
+    freeze: wordsOf('--freeze', freeze),
+    thaw: wordsOf('--thaw', thaw),
+    timeout
+  }
   return (hooks.prepare ?? hooks.freeze ?? hooks.thaw) ? { hooks } : {}
 }
