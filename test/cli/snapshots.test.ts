@@ -177,3 +177,17 @@ test('a command with an open quote is misuse, and the option is named (it used t
   t.is(sealed.code, 2)
   t.regex(sealed.err, /--seal-command: ' in "seal 'x" has no end/)
 })
+
+test('a dry run of a capture changes nothing (it used to pay owed thaws and to clear temporary files)', async (t) => {
+  const { directory, home, repo } = await prepared(t)
+  const thawed = join(directory, 'thawed')
+  const owed = { source: 'db', argv: ['touch', thawed], set: 1, timeout: 1000 }
+  const journal = 'hooks-11111111-1111-1111-1111-111111111111.jsonl'
+  await writeFile(join(repo, 'journal', journal), `${JSON.stringify({ owed })}\n`)
+  await writeFile(join(repo, 'sets/.tmp-0123456789abcdef'), 'half')
+  const before = (await readdir(directory, { recursive: true })).sort()
+  await lines('snapshot', 'create', repo, '--tree', `home=${home}`, '--dry-run')
+  t.deepEqual((await readdir(directory, { recursive: true })).sort(), before)
+  await lines('snapshot', 'create', repo, '--tree', `home=${home}`)
+  t.true((await readdir(directory)).includes('thawed'))
+})

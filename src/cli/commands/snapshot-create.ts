@@ -57,7 +57,7 @@ something about it is worth a look.`,
     const { name, incremental, parent, allowPartial, expires, label, json } = values
     const sources = await sourcesOf(values)
     if (name === '') throw new OptionError('--name', 'is empty')
-    await using repository = await openedRepository(invocation, args[0])
+    await using repository = await openedRepository(invocation, args[0], { readOnly: values.dryRun })
     if (values.dryRun) {
       if (name !== undefined) await requireFreeName(repository.paths, name)
       const { bytes, files } = await repository.sets.estimate(sources, { signal })
