@@ -5,6 +5,7 @@ import { findSet, lastId, setFiles } from '../catalogue.ts'
 import { SetNotFoundError } from '../errors.ts'
 import type { CatalogueChange, ChangeListener, Repository } from '../repository.ts'
 import { keyFile } from './keys.ts'
+import { isAsRefreshed, rememberRefresh, setsNow } from './last-refresh.ts'
 import { type Multi, MultiFile } from './multi-file.ts'
 import { owedRemovals, oweRemovals, settleRemovals } from './owed-removals.ts'
 import { RECORD_TYPES, type RecoveryRecord } from './records.ts'
@@ -59,8 +60,15 @@ export async function refreshRecovery(
   try {
     const owed = await owedRemovals(paths)
     const gone = { ...options, forgotten: [...owed, ...forgotten] }
-    const multi = await file.updateAndSwap((earlier) => merged(repository, earlier, gone), { signal })
+    let sets = ''
+    const merge = async (earlier: readonly RecoveryRecord[]) => {
+      // Before they are looked at: a set that comes meanwhile, and is missed here, is found by the next opening.
+      sets = await setsNow(paths)
+      return merged(repository, earlier, gone)
+    }
+    const multi = await file.updateAndSwap(merge, { signal })
     await settleRemovals(paths, owed)
+    await rememberRefresh(paths, sets)
     repository.recoveryState = 'current'
     return multi
   } catch (error) {
@@ -84,8 +92,10 @@ export function recoveryListener(repository: Repository): ChangeListener {
 /** After a crash between a commit and its record, or once the key is there again: brings the file up to date. That it cannot be is the next commit's to say. */
 export async function refreshIfBehind(repository: Repository, options: ReadOptions = {}): Promise<void> {
   const { paths } = repository
+  if (recoveryFileOf(repository) === undefined) return
   const [sets, file] = await Promise.all([paths.sets, paths.recovery].map((path) => stat(path).catch(ignoreAbsent)))
-  if (sets === undefined || (file !== undefined && file.mtimeMs >= sets.mtimeMs)) return
+  if (sets === undefined) return
+  if (file !== undefined && file.mtimeMs >= sets.mtimeMs && (await isAsRefreshed(paths))) return
   if (file === undefined && (await setFiles(paths)).length === 0) return
   await refreshRecovery(repository, options).catch(() => options.signal?.throwIfAborted())
 }

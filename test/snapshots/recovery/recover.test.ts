@@ -198,3 +198,18 @@ test('a long index is kept in chunks, which no gc takes away', async (t) => {
 function keysOf({ config }: { config: { key_file?: string | undefined } }) {
   return keyFile(config.key_file!)
 }
+
+test('a file that is behind is noticed also where it is the newer one (it used to stay behind until the next commit)', async (t) => {
+  const { repository, path, place, create } = await keyed(t)
+  const file = recoveryFileOf(repository)!
+  await create('one')
+  await cp(file.path, join(place, 'earlier'))
+  await create('two')
+  await writeFile(file.path, await readFile(join(place, 'earlier')))
+  t.deepEqual(await idsIn(file), [1])
+  await (await openRepository(path))[Symbol.asyncDispose]()
+  t.deepEqual(await idsIn(file), [1, 2])
+  const { generation } = await file.header()
+  await (await openRepository(path))[Symbol.asyncDispose]()
+  t.is((await file.header()).generation, generation)
+})
