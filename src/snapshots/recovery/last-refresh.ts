@@ -3,17 +3,15 @@
 // remembered. It may be lost: then the file is made once more.
 
 import { createHash } from 'node:crypto'
-import { readFile, stat } from 'node:fs/promises'
+import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { atomicReplace, ignoreAbsent, makeDirectory } from '../atomic-files.ts'
-import { setFiles } from '../catalogue.ts'
 import type { RepositoryPaths } from '../paths.ts'
 
 /** The sets that there are, as one short word. */
 export async function setsNow(paths: RepositoryPaths): Promise<string> {
-  const names = createHash('sha256')
-  for (const { file } of await setFiles(paths)) names.update(`${file}\n`)
-  return names.digest('hex')
+  const names = ((await readdir(paths.sets).catch(ignoreAbsent)) ?? []).filter((name) => !name.startsWith('.'))
+  return createHash('sha256').update(names.sort().join('\n')).digest('hex')
 }
 
 /** Remembers that the file as it is has these sets. What cannot be remembered is no failure. */
