@@ -33,6 +33,8 @@ export class LateReads {
 }
 
 function hurried(signal: AbortSignal | undefined): AbortSignal {
-  const soon = AbortSignal.timeout(HURRIED)
-  return signal === undefined ? soon : AbortSignal.any([signal, soon])
+  const soon = new AbortController()
+  const reason = `no answer within ${HURRIED} ms, after none in time next to it`
+  setTimeout(() => soon.abort(new DOMException(reason, 'TimeoutError')), HURRIED).unref()
+  return signal === undefined ? soon.signal : AbortSignal.any([signal, soon.signal])
 }

@@ -41,6 +41,12 @@ export class Problems {
 
   /** A request failed: what a transport calls. */
   readonly request: Report = (operation, error) => {
+    // A deadline ends the request and the chunk it waits for at once, and the chunk has more to tell.
+    if (isTimeout(error)) setImmediate(() => this.#request(operation, error))
+    else this.#request(operation, error)
+  }
+
+  #request(operation: string, error: unknown): void {
     if (this.#isExplained(error)) return
     if (error instanceof ChunkMissingError || error instanceof ChunkCorruptError) {
       return this.chunk(error.id, error.store, error)
@@ -54,12 +60,12 @@ export class Problems {
     if (this.#waits && isOutage(error)) return
     if (typeof error === 'object' && error !== null) this.#explained.add(error)
     const from = storeOf(error) ?? store
-    this.#once(`chunk ${id} from ${printable(from)}: ${printable(reasonOf(error))}`, id, Infinity)
+    this.#once(`chunk ${id} from ${printable(from)}: ${printable(reasonOf(error))}`, `${id} ${kindOf(error)}`, Infinity)
   }
 
   /** A chunk was delivered: when it cannot be the next time, that is news. */
   delivered(id: string): void {
-    if (this.#told.size > 0) this.#told.delete(id)
+    if (this.#told.size > 0) for (const kind of KINDS) this.#told.delete(`${id} ${kind}`)
   }
 
   #isExplained(error: unknown): boolean {
@@ -102,21 +108,39 @@ export function reportingFailures<S extends ReadsChunks>(source: S, problems: Pr
       const value: unknown = Reflect.get(target, key, target)
       if (typeof value !== 'function') return value
       const method = value.bind(target)
-      return key === 'read' || key === 'fetch' ? telling(method) : method
+      if (key === 'read' || key === 'fetch') return telling(method)
+      if (key !== 'adopt') return method
+      // The addon has delivered it by itself.
+      return (id: string, size: number) => {
+        problems.delivered(id)
+        return method(id, size)
+      }
     }
   })
 }
 
 /** A passed deadline aborts as well, but is a failure all the same. */
 function hasLeft(error: unknown, signal: AbortSignal | undefined): boolean {
-  if (error instanceof DOMException && error.name === 'TimeoutError') return false
+  if (isTimeout(error)) return false
   return signal?.aborted === true || (error instanceof DOMException && error.name === 'AbortError')
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof DOMException && error.name === 'TimeoutError'
 }
 
 function storeOf(error: unknown): string | undefined {
   if (error instanceof ChunkMissingError || error instanceof ChunkCorruptError) return error.store
   if (error instanceof StoreUnavailableError || error instanceof StoreRefusedError) return error.store
   return undefined
+}
+
+/** What can be the matter with a chunk: one thing does not keep another from being told. */
+const KINDS = ['missing', 'corrupt', 'out of reach'] as const
+
+function kindOf(error: unknown): (typeof KINDS)[number] {
+  if (error instanceof ChunkMissingError) return 'missing'
+  return error instanceof ChunkCorruptError ? 'corrupt' : 'out of reach'
 }
 
 function reasonOf(error: unknown): string {

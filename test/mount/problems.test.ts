@@ -77,6 +77,34 @@ test('a chunk is told again only when it had been delivered in between (it used 
   problems.delivered(id)
   missing()
   t.is(lines.length, 2)
+  problems.chunk(id, '/s', new ChunkCorruptError(id, '/s', 'wrong digest'))
+  t.is(lines.length, 3, 'another matter is told')
+  missing()
+  t.is(lines.length, 3)
+})
+
+test('what the addon has delivered by itself counts as delivered', async (t) => {
+  const lines: string[] = []
+  const missing = new ChunkMissingError(id, '/s')
+  const plain = { ...sourceThatFails(missing), adopt: () => {} }
+  const source = reportingFailures(plain, new Problems((text) => lines.push(text)))
+  await t.throwsAsync(source.read(chunk))
+  ;(source.adopt as (id: string, size: number) => void)(id, 1)
+  await t.throwsAsync(source.read(chunk))
+  t.is(lines.length, 2)
+})
+
+test('a deadline that ends a request and its chunk at once is told of the chunk alone', async (t) => {
+  const lines: string[] = []
+  const problems = new Problems((text) => lines.push(text))
+  const late = new DOMException('read: no answer within 2 s', 'TimeoutError')
+  problems.request('read', late)
+  problems.chunk(id, '/s', late)
+  await new Promise((resolve) => setTimeout(resolve, 5))
+  t.deepEqual(lines, [`chunk ${id} from /s: read: no answer within 2 s`])
+  problems.request('read', new DOMException('nothing to do with a chunk', 'TimeoutError'))
+  await new Promise((resolve) => setTimeout(resolve, 5))
+  t.is(lines.length, 2)
 })
 
 test('where requests wait through outages, one is no failure of a chunk (it used to be told as one at every attempt)', async (t) => {
