@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { type FileHandle, link, lstat, mkdir, open, rename, rm, stat, unlink } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { access, type FileHandle, link, lstat, mkdir, open, rename, rm, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { FileError } from '../errors.ts'
 import { syncDirectory } from '../sync-directory.ts'
@@ -158,4 +159,12 @@ async function writeTemporary(path: string, bytes: Uint8Array, mode: number): Pr
     await file.close()
   }
   return temporary
+}
+
+/** Whether what is at a path lies on a file system that nobody can write to. */
+export async function isReadOnly(path: string): Promise<boolean> {
+  return access(path, constants.W_OK).then(
+    () => false,
+    (error: NodeJS.ErrnoException) => error.code === 'EROFS'
+  )
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { open, readdir, readFile, rename, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { atomicReplace, ignoreAbsent, makeDirectory, naming, removeTree } from './atomic-files.ts'
+import { atomicReplace, ignoreAbsent, isReadOnly, makeDirectory, naming, removeTree } from './atomic-files.ts'
 import { encodeJson } from './canonical-json.ts'
 import { tryLockFile } from './locks.ts'
 import { systemFiles } from './system-files.ts'
@@ -34,19 +34,22 @@ const LEASE = /^([0-9a-f-]{36})\.json$/
  * process, however that ends; what it left is cleared away when the repository is next opened.
  */
 export class Lease implements AsyncDisposable {
-  readonly #release: () => Promise<void>
+  /** Undefined where a claim needs no file, as nobody can write. */
+  readonly #release: (() => Promise<void>) | undefined
   readonly #pins = new Set<string>()
 
   private constructor(
     readonly paths: RepositoryPaths,
     readonly id: string,
-    release: () => Promise<void>
+    release: (() => Promise<void>) | undefined
   ) {
     this.#release = release
   }
 
   static async take(paths: RepositoryPaths, what: string): Promise<Lease> {
     const id = randomUUID()
+    // From where nothing can be written nothing can be taken away.
+    if (await isReadOnly(paths.locks)) return new Lease(paths, id, undefined)
     const path = join(paths.locks, `${id}.json`)
     const record: LeaseRecord = { ...(await ownIdentity()), lease: id, what, since: new Date().toISOString() }
     // It gets its name when it is locked, so that nobody takes it for the lease of someone who died.
@@ -78,11 +81,13 @@ export class Lease implements AsyncDisposable {
   /** These indexes, and their chunks, stay for as long as this lease lives. */
   async pin(indexes: Iterable<string>): Promise<void> {
     for (const name of indexes) this.#pins.add(name)
-    await atomicReplace(pinsOf(this.paths, this.id), encodeJson([...this.#pins].sort()))
+    if (this.#release !== undefined)
+      await atomicReplace(pinsOf(this.paths, this.id), encodeJson([...this.#pins].sort()))
   }
 
   /** Ends the lease and removes what was staged under it. */
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#release === undefined) return
     await removeTree(join(this.paths.staging, this.id))
     await this.#release()
   }

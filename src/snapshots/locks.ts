@@ -1,7 +1,8 @@
 import { open } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { ReadOptions } from '../read-options.ts'
-import { naming } from './atomic-files.ts'
+import { isReadOnly, naming } from './atomic-files.ts'
 import { LockedError } from './errors.ts'
 import { tryLeaseLock } from './lease-locks.ts'
 import { systemFiles } from './system-files.ts'
@@ -34,8 +35,12 @@ export async function lockFile(path: string, options: LockOptions = {}): Promise
   }
 }
 
-/** The same without waiting: undefined where somebody has it. Two in one process exclude each other too. */
+/**
+ * The same without waiting: undefined where somebody has it. Two in one process exclude each other too. On a file system
+ * that is read-only nobody changes anything, so that whoever would only share has it at once.
+ */
 export async function tryLockFile(path: string, shared = false): Promise<Lock | undefined> {
+  if (shared && (await isReadOnly(dirname(path)))) return { [Symbol.asyncDispose]: async () => {} }
   if (systemFiles === undefined) return tryLeaseLock(path, shared)
   const file = await naming(path, () => open(path, 'a+', 0o600))
   let held = false

@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import type { ReadOptions } from '../read-options.ts'
 import { exportSet, type ExportOptions, type SetExport } from './archive/export-set.ts'
 import { type ImportedSet, type ImportOptions, importSet } from './archive/import-set.ts'
-import { isThere } from './atomic-files.ts'
+import { isReadOnly, isThere } from './atomic-files.ts'
 import {
   findSet,
   findSoundSet,
@@ -137,14 +137,17 @@ export class OpenRepository extends Repository {
   }
 }
 
-/** Opens a repository and clears away what processes that died have left in it. Rejects with RepositoryInvalidError. */
+/**
+ * Opens a repository and clears away what processes that died have left in it, where it can be written to. Rejects with
+ * RepositoryInvalidError.
+ */
 export async function openRepository(path: string, options: OpenRepositoryOptions = {}): Promise<OpenRepository> {
   const { signal, keys, autoUndo = false, readOnly = false } = options
   signal?.throwIfAborted()
   const paths = new RepositoryPaths(resolve(path))
   const repository = new OpenRepository(paths, await readConfig(paths), keys)
   repository.onChange(recoveryListener(repository))
-  if (readOnly) return repository
+  if (readOnly || (await isReadOnly(paths.root))) return repository
   if (!(await isThere(paths.locks)) || !(await isThere(paths.journal))) await makeLayout(paths)
   repository.crashes = await recoverFromCrashes(paths, { signal })
   await refreshIfBehind(repository, { signal })

@@ -5,8 +5,8 @@ import { checkedSizes, DEFAULT_CHUNK_SIZES } from '../chunking/chunk-sizes.ts'
 import type { ChunkSizes } from '../formats/index-header.ts'
 import type { ReadOptions } from '../read-options.ts'
 import * as v from '../schema.ts'
-import { openWritableStore } from '../stores/open-store.ts'
-import type { WritableStore } from '../stores/store.ts'
+import { openStore, openWritableStore } from '../stores/open-store.ts'
+import { isWritable, type WritableStore } from '../stores/store.ts'
 import { ignoreAbsent, makeDirectory, naming, publishExclusive } from './atomic-files.ts'
 import { encodeJson } from './canonical-json.ts'
 import { ConflictError, RepositoryInvalidError } from './errors.ts'
@@ -129,7 +129,7 @@ export class Repository implements AsyncDisposable {
 
   /** Where the chunks are. Opened at the first call, closed with the repository. */
   store(): Promise<WritableStore> {
-    this.#store ??= openWritableStore(storeLocation(this.paths, this.config))
+    this.#store ??= openChunks(storeLocation(this.paths, this.config))
     return this.#store
   }
 
@@ -184,4 +184,16 @@ function storeLocation(paths: RepositoryPaths, { store }: RepositoryConfig): str
 
 function sentence(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
+}
+
+/** The store, for writing where that can be: what lies on a read-only file system can still be read. */
+async function openChunks(location: string): Promise<WritableStore> {
+  try {
+    return await openWritableStore(location)
+  } catch (error) {
+    if (((error as Error).cause as NodeJS.ErrnoException | undefined)?.code !== 'EROFS') throw error
+    const store = await openStore(location)
+    if (isWritable(store)) return store
+    throw error
+  }
 }

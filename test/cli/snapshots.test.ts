@@ -1,8 +1,10 @@
+import { execFile } from 'node:child_process'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import test from 'ava'
 import { cairn, lines, noise, scratch, spawned } from './cairn.ts'
-import { skippingWhen, withoutMounts } from '../support/needs.ts'
+import { skippingWhen, withoutMounts, withoutRoot } from '../support/needs.ts'
 
 async function prepared(t: import('ava').ExecutionContext) {
   const directory = await scratch(t)
@@ -191,3 +193,38 @@ test('a dry run of a capture changes nothing (it used to pay owed thaws and to c
   await lines('snapshot', 'create', repo, '--tree', `home=${home}`)
   t.true((await readdir(directory)).includes('thawed'))
 })
+
+skippingWhen(test, [...withoutRoot(), ...withoutMounts()])(
+  'a repository on a read-only file system is listed, checked, exported and mounted; nothing of it used to be had',
+  async (t) => {
+    const { directory, home, repo } = await prepared(t)
+    await lines('snapshot', 'create', repo, '--name', 'x', '--tree', `home=${home}`)
+    const run = promisify(execFile)
+    await run('mount', ['--bind', repo, repo])
+    t.teardown(() => run('umount', [repo]))
+    await run('mount', ['-o', 'remount,bind,ro', repo])
+    t.regex((await lines('snapshot', 'list', repo))[0]!, /^1 x /)
+    await lines('snapshot', 'show', repo, 'x')
+    await lines('snapshot', 'check', repo, '--level', 'full')
+    const archive = join(directory, 'x.tar')
+    await lines('snapshot', 'export', repo, 'x', archive)
+    const other = join(directory, 'other')
+    await lines('snapshot', 'init', other)
+    t.deepEqual(await lines('snapshot', 'import', other, archive), ['1 x'])
+    const refused = await cairn('snapshot', 'create', repo, '--name', 'y', '--tree', `home=${home}`)
+    t.is(refused.code, 1)
+    t.regex(refused.err, /read-only/)
+
+    const mnt = join(directory, 'mnt')
+    const { child, ended } = spawned(t, 'mount', repo, mnt, '--mkdir')
+    const file = join(mnt, 'names/x/home/a')
+    let content: string | undefined
+    for (const limit = Date.now() + 30_000; content === undefined && Date.now() < limit;) {
+      content = await readFile(file, 'utf8').catch(() => undefined)
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+    t.is(content, 'one')
+    child.kill('SIGTERM')
+    t.true([0, 130].includes((await ended).code!))
+  }
+)
