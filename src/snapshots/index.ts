@@ -47,7 +47,8 @@ export { CommandSealer, KeySealer, type Sealer, type SealResult, SignSealer } fr
 export { Archive, Snapshot, writeToTempFile } from './archive/single.ts'
 
 export { keyCommand, keyEnvironment, keyFile, type KeySlot, passphrase, rawKey } from './recovery/keys.ts'
-export { type Multi, MultiFile, type MultiFileOptions } from './recovery/multi-file.ts'
+export type { Multi, MultiFileOptions } from './recovery/multi-file.ts'
+export { RecoveryMulti as MultiFile } from './recovery/recovery-multi.ts'
 export { recoveryStatus, type RecoveryStatus, refreshRecovery } from './recovery/refresh.ts'
 export { RecoveryUpdater } from './recovery/updater.ts'
 export { recover, type Recovered, type RecoverOptions, type Verified, verifyRecovery } from './recovery/recover.ts'

@@ -8,6 +8,7 @@ import { openRepository } from '../../../src/snapshots/open-repository.ts'
 import { keyFile } from '../../../src/snapshots/recovery/keys.ts'
 import { MultiFile } from '../../../src/snapshots/recovery/multi-file.ts'
 import { recover, verifyRecovery } from '../../../src/snapshots/recovery/recover.ts'
+import { RecoveryMulti } from '../../../src/snapshots/recovery/recovery-multi.ts'
 import { recoveryFileOf, recoveryStatus, refreshRecovery } from '../../../src/snapshots/recovery/refresh.ts'
 import { packSet, RecoveryUpdater } from '../../../src/snapshots/recovery/updater.ts'
 import { setRecordHead } from '../../../src/snapshots/recovery/set-record.ts'
@@ -165,6 +166,22 @@ test('A8: records of types that are unknown survive every change of the file', a
   const { records } = await recoveryFileOf(repository)!.extract()
   t.deepEqual(records.at(-1), strange)
   t.is((await verifyRecovery(repository.paths.recovery, keysOf(repository))).unknown, 1)
+})
+
+test('a recovery file is verified and recovered from by itself, as the library has it', async (t) => {
+  const { place, path, create, keys } = await keyed(t)
+  await create('one')
+  const file = new RecoveryMulti(join(path, 'recovery.snapmulti'), { keys })
+  const { sets } = await file.verify()
+  t.deepEqual(
+    sets.map(({ id, name }) => [id, name]),
+    [[1, 'one']]
+  )
+  const again = join(place, 'again')
+  await cp(join(path, 'store'), join(again, 'store'), { recursive: true })
+  t.like(await file.recover(again), { counts: { error: 0 }, warnings: [] })
+  await using repository = await openRepository(again)
+  t.deepEqual((await repository.sets.check('one', { level: 'full' })).problems, [])
 })
 
 test('A12: one set that cannot be packed leaves the file as it was; an unknown one is an error', async (t) => {
