@@ -55,11 +55,11 @@ export class SnapshotManager {
     { signal }: ReadOptions = {}
   ): Promise<ChainManifest> {
     const sources = [chainSource(network, chainId, db, height, stateRoot)]
-    const { id } = await this.repository.sets.create({ name: snapshotId, sources, signal })
+    const { id } = await this.repository.sets.create({ name: snapshotId || undefined, sources, signal })
     return this.#manifest(id, network, chainId)
   }
 
-  /** Continues `parent`, and no other: a parent that does not fit is refused. */
+  /** Continues `parent`, and no other: one that does not fit is refused. The entry has height 0, and the parent's state root. */
   async createIncrementalSnapshot(
     network: string,
     chainId: string,
@@ -68,9 +68,10 @@ export class SnapshotManager {
     snapshotId?: string,
     { signal }: ReadOptions = {}
   ): Promise<ChainManifest> {
-    const sources = [chainSource(network, chainId, db, parent.base.height, undefined)]
+    const sources = [chainSource(network, chainId, db, 0n, parent.state_root)]
     const incremental = parent.snapshot_id
-    const { id } = await this.repository.sets.create({ name: snapshotId, sources, incremental, signal })
+    const name = snapshotId || undefined
+    const { id } = await this.repository.sets.create({ name, sources, incremental, signal })
     return this.#manifest(id, network, chainId)
   }
 

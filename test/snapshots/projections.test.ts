@@ -20,6 +20,7 @@ test('a chain of a network is captured, continued, squashed and restored under i
   await db.put(bytes('b'), bytes('2'))
   const next = await manager.createIncrementalSnapshot('mainnet', '1', db, base, 'a-next')
   t.is(next.incrementals[0]!.since, base.last_version)
+  t.deepEqual([next.incrementals[0]!.height, next.state_root], [0n, 'root-1'])
   t.truthy(next.prev_manifest_sha256)
   t.is((await manager.getLatestManifest('mainnet', '1')).snapshot_id, next.snapshot_id)
   t.deepEqual(
@@ -35,6 +36,8 @@ test('a chain of a network is captured, continued, squashed and restored under i
   await using restored = await VersionedKv.open(join(directory, 'restored'), { create: false })
   t.is(Buffer.from((await restored.get(bytes('b')))!).toString(), '2')
   await t.throwsAsync(manager.getLatestManifest('mainnet', '2'), { code: 'SET_NOT_FOUND' })
+  await manager.createBaseSnapshot('mainnet', '1', db, 101n, 'root-2', '')
+  t.regex((await manager.listSnapshots()).at(-1)!.name, /^\d{4}-\d{2}-\d{2}$/, 'an empty id used to be refused')
 })
 
 test('sets are saved, listed, checked, restored and taken elsewhere by functions', async (t) => {
