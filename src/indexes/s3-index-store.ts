@@ -1,6 +1,7 @@
 import { IndexMissingError } from '../errors.ts'
 import type { ReadOptions } from '../read-options.ts'
-import { S3Bucket, s3Place } from '../stores/s3-bucket.ts'
+import { S3Bucket } from '../stores/s3-bucket.ts'
+import { s3Place } from '../stores/s3-place.ts'
 import { indexHead, MOST_INDEX_BYTES } from './index-bytes.ts'
 import {
   checkIndexName,

@@ -2,22 +2,16 @@
 
 import { open } from 'node:fs/promises'
 import { eachOf } from '../archive/each-of.ts'
-import { chunkSource } from '../chunks/chunk-source.ts'
-import type { IndexTable } from '../formats/index-table.ts'
 import { native } from '../native/binding.ts'
 import type { ReadOptions } from '../read-options.ts'
-import { ChunkReader } from '../reader/chunk-reader.ts'
 import type { RandomReader } from '../reader/random-reader.ts'
-import type { ChunkStore } from '../stores/store.ts'
 import { naming } from './atomic-files.ts'
 import { PartMismatchError } from './errors.ts'
-import { entriesOf, type Entry, type Manifest, type Part } from './manifest.ts'
-import { keptOpen } from './open-member.ts'
+import type { Part } from './manifest.ts'
 import { PartChecker } from './part-checker.ts'
 
-/** Parts that are read at the same time. More, or more memory, would take an export past what it may take. */
-const AT_ONCE = 1
-const MEMORY = 12 * 1024 * 1024
+/** Parts that are read at the same time. */
+const AT_ONCE = 2
 const BLOCK = 1024 * 1024
 
 /** The same reader, whose stream of everything ends with PartMismatchError behind a part that is not what it was. */
@@ -75,48 +69,6 @@ export async function checkFileParts(
   } finally {
     await file.close()
   }
-}
-
-/** An entry by what it is read through. */
-export interface EntryToCheck {
-  readonly source: string
-  readonly entry: Entry
-  readonly table: IndexTable
-}
-
-/** All entries of a set, the indexes of which are `tables`. */
-export function entriesToCheck({ members }: Manifest, tables: ReadonlyMap<string, IndexTable>): EntryToCheck[] {
-  return members.flatMap((member) =>
-    entriesOf(member).map((entry) => ({ source: member.source, entry, table: tables.get(entry.index.name)! }))
-  )
-}
-
-/** Reads entries from end to end and rejects with PartMismatchError where a part is not what it was. The store stays open. */
-export async function checkStoredParts(
-  store: ChunkStore,
-  entries: readonly EntryToCheck[],
-  options: ReadOptions
-): Promise<void> {
-  await using chunks = chunkSource(keptOpen(store), { maxBytes: MEMORY })
-  const seen = new Set<string>()
-  const all = (function* () {
-    for (const { source, entry, table } of entries) {
-      const reader = new ChunkReader(`${source} (${entry.index.name})`, table, chunks, { shared: true })
-      for (const placed of placedParts(entry.parts)) {
-        const key = `${entry.index.name} ${placed.start} ${placed.part.bytes} ${placed.part.sha256}`
-        if (seen.has(key)) continue
-        seen.add(key)
-        yield { source, reader, ...placed }
-      }
-    }
-  })()
-  await eachOf(
-    all,
-    AT_ONCE,
-    ({ source, reader, part, start, end }, signal) =>
-      checkPart(reader.stream({ start, end, transient: true, signal }), source, part),
-    options
-  )
 }
 
 async function checkPart(

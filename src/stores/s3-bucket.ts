@@ -1,7 +1,10 @@
-import { isIP } from 'node:net'
 import type { Readable } from 'node:stream'
-import './without-sdk-advice.ts'
+import { CairnError, StoreRefusedError, StoreUnavailableError } from '../errors.ts'
+import type { ReadOptions } from '../read-options.ts'
+import { ArrivingHead, type HeadCheck } from './head-check.ts'
+import { connectionFailure, isCertificateProblem, retryAfter } from './http-failures.ts'
 import {
+  clientConfig,
   CopyObjectCommand,
   DeleteObjectCommand,
   GetObjectCommand,
@@ -10,13 +13,8 @@ import {
   PutObjectCommand,
   S3Client,
   type S3ClientConfig
-} from '@aws-sdk/client-s3'
-import { CairnError, LocationError, StoreRefusedError, StoreUnavailableError } from '../errors.ts'
-import type { ReadOptions } from '../read-options.ts'
-import { ArrivingHead, type HeadCheck } from './head-check.ts'
-import { connectionFailure, isCertificateProblem, retryAfter } from './http-failures.ts'
-import type { Location } from './location.ts'
-import { clientConfig } from './s3-client.ts'
+} from './s3-client.ts'
+import type { S3Place } from './s3-place.ts'
 import type { S3Credentials, StoreOptions } from './store-options.ts'
 
 /** An object as a listing shows it. */
@@ -25,39 +23,6 @@ export interface S3Object {
   readonly size: number
   /** Milliseconds since 1970. */
   readonly modified: number
-}
-
-/** Where `s3+https://host/bucket/prefix?lookup=…` leads. */
-export interface S3Place {
-  readonly name: string
-  readonly endpoint: string
-  readonly bucket: string
-  /** Empty, or ending in a slash. */
-  readonly prefix: string
-  /** The bucket is part of the path, not of the host name. */
-  readonly pathStyle: boolean
-}
-
-/** Reads an S3 location; throws LocationError. */
-export function s3Place(location: Location): S3Place {
-  if (location.kind !== 'url') throw new LocationError(location.shown, 'is not an S3 URL')
-  const { scheme, shown, url } = location
-  const [bucket, ...prefix] = url.pathname
-    .split('/')
-    .filter((part) => part !== '')
-    .map(decodeURIComponent)
-  if (bucket === undefined) throw new LocationError(shown, 'names no bucket (s3+https://HOST/BUCKET/PREFIX)')
-  const lookup = url.searchParams.get('lookup') ?? 'auto'
-  if (!['auto', 'dns', 'path'].includes(lookup))
-    throw new LocationError(shown, `lookup is auto, dns or path, not ${lookup}`)
-  return {
-    name: shown,
-    endpoint: `${scheme.slice('s3+'.length)}://${url.host}`,
-    bucket,
-    prefix: prefix.map((part) => `${part}/`).join(''),
-    pathStyle:
-      lookup === 'path' || (lookup === 'auto' && !url.hostname.endsWith('.amazonaws.com')) || isIP(url.hostname) !== 0
-  }
 }
 
 /**

@@ -5,9 +5,20 @@ import type { S3ClientConfig } from '@aws-sdk/client-s3'
 import { fromIni } from '@aws-sdk/credential-provider-ini'
 import { HttpsProxyAgent } from 'https-proxy-agent'
 import { proxyFor } from './proxy.ts'
-import type { S3Place } from './s3-bucket.ts'
+import type { S3Place } from './s3-place.ts'
 import { type StoreOptions, USUAL_CONCURRENCY } from './store-options.ts'
 import { readTlsFiles } from './tls-files.ts'
+
+export {
+  CopyObjectCommand,
+  DeleteObjectCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+  type S3ClientConfig
+} from '@aws-sdk/client-s3'
 
 /** How the SDK speaks to this place. */
 export async function clientConfig({ endpoint, pathStyle }: S3Place, options: StoreOptions): Promise<S3ClientConfig> {

@@ -3,7 +3,8 @@ import { type ChunkId, chunkPath } from '../formats/chunk-id.ts'
 import type { ReadOptions } from '../read-options.ts'
 import type { StoreOpener } from './store-opener.ts'
 import { NO_CHUNK } from './probe.ts'
-import { S3Bucket, s3Place } from './s3-bucket.ts'
+import { S3Bucket } from './s3-bucket.ts'
+import { s3Place } from './s3-place.ts'
 import type { ProbeOptions, PrunableStore, StoredEntry, UseChunk } from './store.ts'
 
 const MOST_STORED = 128 * 1024 * 1024

@@ -20,7 +20,8 @@ it is in its new one, so that it may be interrupted and begun again.`,
     if (location.kind !== 'url' || !location.scheme.startsWith('s3+')) {
       throw new OptionError('--store', `${location.shown} is no S3 store`)
     }
-    const { S3Bucket, s3Place } = await import('../../stores/s3-bucket.ts')
+    const { S3Bucket } = await import('../../stores/s3-bucket.ts')
+    const { s3Place } = await import('../../stores/s3-place.ts')
     const { upgradeS3Layout } = await import('../../stores/s3.ts')
     const { configured, ...given } = await connection(invocation)
     const chosen = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))

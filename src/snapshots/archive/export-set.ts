@@ -4,7 +4,6 @@ import type { IndexTable } from '../../formats/index-table.ts'
 import type { ReadOptions } from '../../read-options.ts'
 import { readLocalIndex } from '../../indexes/local-index-file.ts'
 import { findSet, findSoundSet, type SetRef, type SoundSet } from '../catalogue.ts'
-import { checkStoredParts, entriesToCheck } from '../checked-parts.ts'
 import { BrokenSetError, PartMismatchError } from '../errors.ts'
 import { encodeManifest } from '../manifest-file.ts'
 import { entriesOf } from '../manifest.ts'
@@ -59,7 +58,8 @@ export interface SetExport extends AsyncDisposable {
 
 /**
  * Opens a set for export. Members, their order and their headers depend on the set alone; every chunk is checked before it
- * goes out, and one that is wrong or absent ends the stream with the error that names it, as does a part.
+ * goes out, and one that is wrong or absent ends the stream with the error that names it; so does a part, in the layout that
+ * has them. (Chunks do not come in the order of the streams; of those a restore or a check compares the parts.)
  */
 export async function exportSet(repository: Repository, ref: SetRef, options: ExportOptions = {}): Promise<SetExport> {
   const { layout = 'chunks', sealer, encryptTo = [], signal } = options
@@ -213,31 +213,10 @@ async function planOf(
         yield { name: indexMember(name), size: bytes.length, content: bytes, sha256: name.slice(0, 64) }
       }
       if (layout === 'stream') yield* partMembers(repository, manifest, { signal })
-      else {
-        const check = (stop: AbortSignal) => checkStoredParts(store, entriesToCheck(manifest, tables), { signal: stop })
-        yield* whileChecking(chunkMembers(repository, chunks, stored, { signal, transient }), check, { signal })
-      }
+      else yield* chunkMembers(repository, chunks, stored, { signal, transient })
       const list = listOf()
       yield { name: EXPORT, size: list.length, content: list }
     }
-  }
-}
-
-/** The members, which end only when `check` has found nothing; it goes on beside them, as they do not come in its order. */
-async function* whileChecking(
-  members: AsyncGenerator<WrittenMember>,
-  check: (signal: AbortSignal) => Promise<void>,
-  { signal }: ReadOptions
-): AsyncGenerator<WrittenMember> {
-  const left = new AbortController()
-  const checked = check(signal === undefined ? left.signal : AbortSignal.any([signal, left.signal]))
-  checked.catch(() => {})
-  try {
-    yield* members
-    await checked
-  } finally {
-    left.abort()
-    await checked.catch(() => {})
   }
 }
 

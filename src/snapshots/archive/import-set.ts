@@ -5,7 +5,6 @@ import { publishExclusive } from '../atomic-files.ts'
 import { publishIndex } from '../capture-entry.ts'
 import { iterateSets, setFiles, type SetRecord, shownSet, STOP } from '../catalogue.ts'
 import { requirePresent } from '../check-chunks.ts'
-import { checkStoredParts, entriesToCheck } from '../checked-parts.ts'
 import { allocateId } from '../create-set.ts'
 import {
   AbortedError,
@@ -136,8 +135,6 @@ class Job {
     const seal = await archive.end()
     const { newChunks } = archive
     for (const table of indexes.tables.values()) await settleChunks(store, table, { begun, newChunks, signal })
-    // Ranges of the streams were checked as they came; of chunks only reading them in their order tells.
-    if (head.layout === 'chunks') await checkStoredParts(store, entriesToCheck(manifest, indexes.tables), { signal })
     for (const [name, bytes] of indexes.bytes) await publishIndex(this.#repository, name, bytes)
     const { id, name } = await this.#publish(manifest, manifestAddress(head.bytes), onPublished)
     return { ...seal, setId: id, name, members: manifest.members.map(({ source }) => source), warnings: this.#warnings }
