@@ -103,7 +103,8 @@ test('a recovery file whose swap dies at any step is the old one or the new one'
   }
   await dieEverywhere(t, 'swap', prepared, async (repository, _, step) => {
     const { header, records } = await recoveryFileOf(repository)!.extract()
-    t.true([1n, 2n, 3n].includes(header.generation), step)
+    // Where the swap is done and not yet remembered, the next opening makes the file once more.
+    t.true(header.generation >= 1n && header.generation <= 4n, `${step}: generation ${header.generation}`)
     t.deepEqual(
       records.flatMap((record) => setRecordHead(record)?.id ?? []),
       [1],
