@@ -81,7 +81,7 @@ export class LocalStore implements PrunableStore, LocatedStore {
 
   async get<T>(id: ChunkId, use: UseChunk<T>, { signal }: ReadOptions = {}): Promise<T> {
     signal?.throwIfAborted()
-    if (await this.#leadsAway(id)) throw new ChunkMissingError(id, this.name)
+    if (!this.#followLinks && (await this.#leadsAway(id))) throw new ChunkMissingError(id, this.name)
     try {
       return await use(this.locate(id), this.name)
     } catch (error) {
@@ -93,7 +93,7 @@ export class LocalStore implements PrunableStore, LocatedStore {
 
   async has(id: ChunkId, { signal }: ReadOptions = {}): Promise<boolean> {
     signal?.throwIfAborted()
-    if (await this.#leadsAway(id)) return false
+    if (!this.#followLinks && (await this.#leadsAway(id))) return false
     for (const path of this.#names(id)) {
       const found = await lstat(path).catch((error) => this.#absent(error))
       signal?.throwIfAborted()
@@ -106,7 +106,8 @@ export class LocalStore implements PrunableStore, LocatedStore {
   async put(id: ChunkId, stored: Uint8Array, { signal }: ReadOptions = {}): Promise<boolean> {
     signal?.throwIfAborted()
     const path = this.#pathOf(id)
-    if (await this.#leadsAway(id)) throw new StoreRefusedError(this.name, `${dirname(path)} is a symlink`)
+    if (!this.#followLinks && (await this.#leadsAway(id)))
+      throw new StoreRefusedError(this.name, `${dirname(path)} is a symlink`)
     try {
       // The other form counts as well. What is no chunk makes way: also a symlink, which says "missing".
       for (const other of this.#names(id)) {
@@ -167,7 +168,6 @@ export class LocalStore implements PrunableStore, LocatedStore {
   async [Symbol.asyncDispose](): Promise<void> {}
 
   async #leadsAway(id: ChunkId): Promise<boolean> {
-    if (this.#followLinks) return false
     const found = await lstat(dirname(this.#pathOf(id))).catch((error) => this.#absent(error))
     return found?.isSymbolicLink() === true
   }

@@ -1,19 +1,19 @@
 import type { Readable } from 'node:stream'
-import { CairnError, StoreRefusedError, StoreUnavailableError } from '../errors.ts'
-import type { ReadOptions } from '../read-options.ts'
-import { ArrivingHead, type HeadCheck } from './head-check.ts'
-import { connectionFailure, isCertificateProblem, retryAfter } from './http-failures.ts'
+import './without-sdk-advice.ts'
 import {
-  clientConfig,
   CopyObjectCommand,
   DeleteObjectCommand,
   GetObjectCommand,
   HeadObjectCommand,
   ListObjectsV2Command,
   PutObjectCommand,
-  S3Client,
-  type S3ClientConfig
-} from './s3-client.ts'
+  S3Client
+} from '@aws-sdk/client-s3'
+import { CairnError, StoreRefusedError, StoreUnavailableError } from '../errors.ts'
+import type { ReadOptions } from '../read-options.ts'
+import { ArrivingHead, type HeadCheck } from './head-check.ts'
+import { connectionFailure, isCertificateProblem, retryAfter } from './http-failures.ts'
+import { clientConfig, type S3Config } from './s3-client.ts'
 import type { S3Place } from './s3-place.ts'
 import type { S3Credentials, StoreOptions } from './store-options.ts'
 
@@ -31,7 +31,7 @@ export interface S3Object {
  */
 export class S3Bucket implements AsyncDisposable {
   readonly place: S3Place
-  readonly #config: S3ClientConfig
+  readonly #config: S3Config
   #client: S3Client
   /** Nobody has credentials for us: requests go unsigned, as to a bucket that everybody may read. */
   #anonymous = false
@@ -41,7 +41,7 @@ export class S3Bucket implements AsyncDisposable {
   /** The bucket has answered: what is not found in it is missing, and not the bucket. */
   #known = false
 
-  private constructor(place: S3Place, config: S3ClientConfig, { timeout = 60_000, s3 }: StoreOptions) {
+  private constructor(place: S3Place, config: S3Config, { timeout = 60_000, s3 }: StoreOptions) {
     this.place = place
     this.#credentialsIn = credentialsIn(s3)
     this.#config = config

@@ -1,7 +1,6 @@
 import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent, type AgentOptions } from 'node:https'
 import './without-sdk-advice.ts'
-import type { S3ClientConfig } from '@aws-sdk/client-s3'
 import { fromIni } from '@aws-sdk/credential-provider-ini'
 import { HttpsProxyAgent } from 'https-proxy-agent'
 import { proxyFor } from './proxy.ts'
@@ -9,19 +8,17 @@ import type { S3Place } from './s3-place.ts'
 import { type StoreOptions, USUAL_CONCURRENCY } from './store-options.ts'
 import { readTlsFiles } from './tls-files.ts'
 
-export {
-  CopyObjectCommand,
-  DeleteObjectCommand,
-  GetObjectCommand,
-  HeadObjectCommand,
-  ListObjectsV2Command,
-  PutObjectCommand,
-  S3Client,
-  type S3ClientConfig
-} from '@aws-sdk/client-s3'
+interface KeyPair {
+  readonly accessKeyId: string
+  readonly secretAccessKey: string
+  readonly sessionToken?: string
+}
+
+/** What the SDK's client is made with. */
+export type S3Config = Awaited<ReturnType<typeof clientConfig>>
 
 /** How the SDK speaks to this place. */
-export async function clientConfig({ endpoint, pathStyle }: S3Place, options: StoreOptions): Promise<S3ClientConfig> {
+export async function clientConfig({ endpoint, pathStyle }: S3Place, options: StoreOptions) {
   const { env } = process
   const maxSockets = options.concurrency ?? USUAL_CONCURRENCY
   const tls = { ...(await readTlsFiles(options)), keepAlive: true, maxSockets }
@@ -31,8 +28,8 @@ export async function clientConfig({ endpoint, pathStyle }: S3Place, options: St
     region: options.s3?.region || env['S3_REGION'] || env['AWS_REGION'] || regionOf(endpoint) || 'us-east-1',
     maxAttempts: 1,
     // Chunks carry their own digest; other vendors' servers do not all know the newer checksums.
-    requestChecksumCalculation: 'WHEN_REQUIRED',
-    responseChecksumValidation: 'WHEN_REQUIRED',
+    requestChecksumCalculation: 'WHEN_REQUIRED' as const,
+    responseChecksumValidation: 'WHEN_REQUIRED' as const,
     requestHandler: {
       connectionTimeout: 10_000,
       ...agentsFor(new URL(endpoint), tls)
@@ -54,7 +51,7 @@ function agentsFor(endpoint: URL, tls: AgentOptions): { httpsAgent: HttpsAgent }
 }
 
 /** desync's order: S3_* of the environment, then AWS_*, then the configuration; what is left is the SDK's own chain. */
-function credentials({ s3 }: StoreOptions): Pick<S3ClientConfig, 'credentials'> {
+function credentials({ s3 }: StoreOptions): { credentials?: KeyPair | ReturnType<typeof fromIni> } {
   const { env } = process
   const pairs = [
     [env['S3_ACCESS_KEY'], env['S3_SECRET_KEY'], env['S3_SESSION_TOKEN']],
